@@ -1,0 +1,4 @@
+"""Recurrent policies over a token automaton."""
+
+if __name__ != "dslc.controller":
+    raise ImportError("import dslc.controller, not controller")

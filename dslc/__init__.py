@@ -1,0 +1,1 @@
+"""dslc: a compiler for neural architecture search spaces."""

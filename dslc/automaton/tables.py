@@ -1,0 +1,101 @@
+"""The token automaton as tables, and the vocabulary that it speaks.
+
+A real-time pushdown machine for generation. A *slot* is a terminal with two or more literals, or a rule with two or more
+choices. A *run* is the list of slots that a choice leaves; a *position* is a slot of a run, numbered over all distinct runs;
+position 0 means done. State of one sequence: the position on top, a stack of return addresses (positions), and the
+*slack* = tokens left - the fewest tokens that finish everything open. A choice costs `extra` >= 0 of slack and is allowed iff
+`extra <= slack`; it writes at most one return address, whatever its length. One step:
+
+    row    = row_base[top] + min(slack, row_cap[top])         # the mask row
+    cell   = slot_base[top] + token
+    slack -= extra[cell]
+    if next[top]: push next[top]                              # where to go on when the choice's run is finished
+    top    = run[cell] if run[cell] else pop                  # 0 from the empty stack: done
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TokenKind(Enum):
+    """What a token is."""
+
+    LITERAL = "literal"
+    STOP = "stop"
+    ALTERNATIVE = "alternative"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What the controller samples."""
+
+    id: int
+    label: str
+    """`KERNEL.3`, `<stop layer>` or `<expr#2>`."""
+    kind: TokenKind
+    terminal: str | None = None
+    """Name of the terminal of a literal."""
+    text: str | None = None
+    """Text of a literal, as rendered."""
+    rule: str | None = None
+    """Rule of a stop or an alternative."""
+
+
+@dataclass(frozen=True)
+class TokenAutomaton:
+    """Tables of one start symbol, good for every budget up to `max_budget`.
+
+    P positions (0 = done), S slots, V tokens and one padding column (`pad_id` = V), N mask rows. Row 0 allows only padding.
+    """
+
+    vocabulary: tuple[Token, ...]
+    start: str
+    start_position: int
+    """Position at which a sequence starts; 0 when every sentence is forced text."""
+    min_tokens: int
+    max_budget: int
+    slot_names: tuple[str, ...]
+    """S names, for people: a terminal, a rule, or `rule.more` for the tail of a list."""
+    slot: NDArray[np.int32]
+    """[P] slot of a position; 0 for position 0."""
+    slot_base: NDArray[np.int32]
+    """[P] slot * (V + 1): where the cells of the position's slot begin in `run` and `extra`."""
+    next: NDArray[np.int32]
+    """[P] the following position of the same run, 0 for its last."""
+    row_base: NDArray[np.int32]
+    """[P] first mask row of the position's slot."""
+    row_cap: NDArray[np.int32]
+    """[P] last row offset of the slot: a slack above it allows what this one allows."""
+    mask: NDArray[np.bool_]
+    """[N, V + 1] True where a token is allowed."""
+    run: NDArray[np.int32]
+    """[S * (V + 1)] first position of the run that the choice leaves, 0 for none."""
+    extra: NDArray[np.int32]
+    """[S * (V + 1)] slack that the choice costs; a large number where there is no such choice."""
+    need: NDArray[np.int32]
+    """[S] fewest tokens that finish the slot, at least 1."""
+
+    @property
+    def num_tokens(self) -> int:
+        """V, padding not counted."""
+        return len(self.vocabulary)
+
+    @property
+    def pad_id(self) -> int:
+        """Id that fills a batch after the end of a sequence."""
+        return len(self.vocabulary)
+
+    @property
+    def num_slots(self) -> int:
+        """S."""
+        return len(self.slot_names)
+
+    @property
+    def num_positions(self) -> int:
+        """P, position 0 included."""
+        return len(self.slot)

@@ -1,0 +1,1 @@
+"""Checks of a compiled grammar, one a file."""

@@ -1,0 +1,76 @@
+"""Diagnostics as data: what is wrong, where, and what to do; rendered only at the end.
+
+Families: 1xx reading a grammar file, 2xx grammar meaning, 3xx automaton, sampling and sentences, 4xx types and shapes of
+programs, 5xx emitted code, 6xx search configuration and runs, 9xx a bug in dslc. Each code has a section in docs/diagnostics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from dslc.source import Span
+
+
+class Severity(Enum):
+    """How bad it is; only errors make a command fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Code(Enum):
+    """Stable names of everything dslc complains about; the value is what users see."""
+
+    # 1xx: reading
+    # 2xx: grammar meaning
+    # 3xx: automaton, sampling, sentences
+    # 4xx: types and shapes
+    # 5xx: emitted code
+    # 6xx: search configuration and runs
+    # 9xx: bugs in dslc
+    INTERNAL_ERROR = "DSLC901"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A second place that explains the first, such as "first defined here"."""
+
+    span: Span
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem.
+
+    The message is lower case without a full stop, in the reader's terms, with names in backticks; `help` is an action.
+    """
+
+    code: Code
+    severity: Severity
+    message: str
+    span: Span | None = None
+    """Where; None when no place in a file is at fault (a command-line value, a run folder)."""
+    help: str | None = None
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class DslcError(Exception):
+    """Input at fault: holds every diagnostic that could be collected, at least one of them an error.
+
+    Catch it and show `diagnostics`, or let the command line do so; the text of the exception is the rendered diagnostics.
+    """
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = (
+            (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        )
+        assert any(d.severity is Severity.ERROR for d in self.diagnostics), "a DslcError needs an error"
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{d.severity.value}[{d.code.value}]: {d.message}" for d in self.diagnostics)

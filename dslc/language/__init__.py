@@ -1,0 +1,1 @@
+"""A grammar file as data: read, normalize, analyze."""

@@ -1,0 +1,1 @@
+"""A sentence as code: tree, graph, source, module."""

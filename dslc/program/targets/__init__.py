@@ -1,0 +1,1 @@
+"""Targets: one file each, found by listing this package."""

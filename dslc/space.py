@@ -1,0 +1,1 @@
+"""What users hold: a Space (a compiled grammar) and its Programs."""

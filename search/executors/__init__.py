@@ -1,0 +1,1 @@
+"""executors of a search."""

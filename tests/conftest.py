@@ -1,0 +1,1 @@
+"""Shared set-up: no network, one thread, Hypothesis profiles."""
