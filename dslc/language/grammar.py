@@ -174,6 +174,8 @@ class Production:
     alias: str | None = None
     nones: tuple[int, ...] = ()
     """Placeholders: how many Nones stand before symbol i, and last how many at the end; empty means none at all."""
+    choice: int = field(default=0, compare=False)
+    """Index of the alternative as written, kept when unproductive alternatives are dropped."""
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
