@@ -25,9 +25,23 @@ class Code(Enum):
     """Stable names of everything dslc complains about; the value is what users see."""
 
     # 1xx: reading
+    FILE_NOT_FOUND = "DSLC101"
     # 2xx: grammar meaning
+    UNKNOWN_START = "DSLC201"
+    DEFAULT_BUDGET = "DSLC202"
+    UNPRODUCTIVE_RULE = "DSLC203"
+    UNREACHABLE_RULE = "DSLC204"
+    AMBIGUOUS_GRAMMAR = "DSLC205"
+    CYCLIC_RULE = "DSLC206"
+    SIZE_CLAIM_WRONG = "DSLC207"
+    EQUAL_TREES = "DSLC208"
+    TOKENS_RUN_TOGETHER = "DSLC209"
     # 3xx: automaton, sampling, sentences
+    AMBIGUOUS_TEXT = "DSLC301"
+    SENTENCE_OVER_BUDGET = "DSLC302"
+    TOKENS_NOT_A_SENTENCE = "DSLC303"
     # 4xx: types and shapes
+    NO_TARGET = "DSLC401"
     # 5xx: emitted code
     # 6xx: search configuration and runs
     # 9xx: bugs in dslc

@@ -1,1 +1,346 @@
 """What users hold: a Space (a compiled grammar) and its Programs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dslc.automaton.count import Counts
+from dslc.automaton.derive import tokens_to_derivation
+from dslc.automaton.encode import encode_text
+from dslc.automaton.render import render_derivation
+from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
+from dslc.automaton.starting import StartingTable, starting_table
+from dslc.automaton.tables import Token
+from dslc.automaton.uniform import sample_uniform
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
+from dslc.pipeline import Compilation, compile_grammar, find_grammar
+from dslc.program.canonical import graph_hash
+from dslc.program.decode import shape_tree
+from dslc.program.graph import Graph
+from dslc.program.targets import Target, get_target
+from dslc.program.tree import ParseTree
+from dslc.source import SourceFile
+
+if TYPE_CHECKING:
+    from dslc.automaton.lower import Lowering
+    from dslc.program.draw import Drawing
+    from dslc.program.emit import PythonSource
+
+Lengths = Literal["uniform", "even"]
+
+
+class Space:
+    """A compiled grammar: a finite set of token sequences under a budget, countable, drawable and indexable exactly.
+
+    Made by `dslc.compile` or `dslc.compile_text`.
+    """
+
+    def __init__(self, compilation: Compilation) -> None:
+        self.compilation = compilation
+
+    def __repr__(self) -> str:
+        return f"<Space {self.name} start={self.start} tokens={self.min_tokens}..{self.max_tokens}>"
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the grammar: its file's name without folder and suffix."""
+        return Path(self.compilation.grammar.file.name).stem
+
+    @property
+    def file(self) -> SourceFile:
+        """The grammar file."""
+        return self.compilation.grammar.file
+
+    @property
+    def target(self) -> str | None:
+        """Name of the target that gives sentences a meaning, or None."""
+        return self.compilation.grammar.pragmas.target
+
+    @property
+    def start(self) -> str:
+        """The start symbol."""
+        return self.compilation.start
+
+    @property
+    def min_tokens(self) -> int:
+        """Tokens of the shortest sentence."""
+        return self.lowering.automaton.min_tokens
+
+    @property
+    def max_tokens(self) -> int:
+        """The budget: the most tokens in a sentence."""
+        return self.compilation.max_tokens
+
+    @property
+    def vocabulary(self) -> tuple[Token, ...]:
+        """All tokens, by id."""
+        return self.lowering.automaton.vocabulary
+
+    @property
+    def lowering(self) -> Lowering:
+        """The automaton with the grammar that it speaks."""
+        return self.compilation.lowering
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Warnings and notes of compiling."""
+        return self.compilation.diagnostics
+
+    # --- exact counting -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts(self.lowering.automaton, self.max_tokens)
+
+    def exact_counts(self) -> Counts:
+        """The counting tables, made once."""
+        return self._counts
+
+    def count(self) -> int:
+        """Number of token sequences within the budget, exactly; `count_unit` says what they are."""
+        return self._counts.total
+
+    def counts(self) -> tuple[int, ...]:
+        """Number of token sequences by length: index = number of tokens, 0 to `max_tokens`."""
+        return self._counts.by_tokens
+
+    @cached_property
+    def ambiguity(self) -> Ambiguity:
+        """Whether some sentence has two trees: yes with a witness, no, or unknown."""
+        return find_ambiguity(self.compilation.facts.trimmed, self.start)
+
+    @property
+    def count_unit(self) -> Literal["sentences", "derivations"]:
+        """`sentences` only where it is proved that each has one derivation."""
+        return "sentences" if self.ambiguity.answer is Answer.NO else "derivations"
+
+    @cached_property
+    def _starting_table(self) -> StartingTable:
+        return starting_table(self._counts)
+
+    def starting_table(self) -> StartingTable:
+        """Where a fresh policy starts: lengths even, then uniform; see `dslc.automaton.starting`."""
+        return self._starting_table
+
+    # --- programs -------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: int) -> Program:
+        """The program of that index in 0 .. count() - 1, in order of length, then of choices."""
+        if not isinstance(index, int):
+            raise TypeError(f"an index is an int, not {type(index).__name__}")
+        total = self.count()
+        if not -total <= index < total:
+            raise IndexError(f"index {index} is outside 0 .. {total - 1}")
+        return Program(self, self._counts.unrank(index % total))
+
+    def index(self, tokens: Sequence[int] | str) -> int:
+        """Index of a token sequence, the inverse of `space[i]`; a text is accepted where it has one derivation.
+
+        Raises:
+            DslcError: if the tokens are no sentence of the space, or the text is ambiguous.
+        """
+        if isinstance(tokens, str):
+            encoding = encode_text(self.lowering, tokens)
+            if encoding.is_ambiguous:
+                raise DslcError(
+                    Diagnostic(
+                        Code.AMBIGUOUS_TEXT,
+                        Severity.ERROR,
+                        f"`{tokens}` has more than one derivation, so no single index",
+                        help="give tokens instead of a text",
+                    )
+                )
+            tokens = encoding.tokens
+        self._check_tokens(tokens)
+        return self._counts.rank(tuple(tokens))
+
+    def sample(self, *, seed: int | None = None, lengths: Lengths = "uniform") -> Program:
+        """One program, exactly uniform; with `lengths="even"` the length is drawn first, evenly among those that occur."""
+        return self.samples(1, seed=seed, lengths=lengths)[0]
+
+    def samples(self, n: int, *, seed: int | None = None, lengths: Lengths = "uniform") -> list[Program]:
+        """`n` independent programs, distributed as in `sample`."""
+        generator = random.Random(seed)
+        return [Program(self, sample_uniform(self._counts, generator, lengths)) for _ in range(n)]
+
+    def parse(self, text: str) -> Program:
+        """The program that `text` is a sentence of; the first of its derivations where there are several.
+
+        Raises:
+            DslcError: with the first wrong place and what was expected there, or if it has more tokens than the budget.
+        """
+        program = Program(self, encode_text(self.lowering, text).tokens)
+        if len(program.tokens) > self.max_tokens:
+            raise DslcError(
+                Diagnostic(
+                    Code.SENTENCE_OVER_BUDGET,
+                    Severity.ERROR,
+                    f"the sentence has {len(program.tokens)} tokens, the budget is {self.max_tokens}",
+                    help=f"raise the budget, for example --max-tokens {len(program.tokens)}",
+                )
+            )
+        return program
+
+    def decode(self, tokens: Sequence[int]) -> Program:
+        """The program of a whole token sequence.
+
+        Raises:
+            DslcError: if it is not one, with the first wrong token.
+        """
+        self._check_tokens(tokens)
+        return Program(self, tuple(int(token) for token in tokens))
+
+    def allowed(self, prefix: Sequence[int] = ()) -> tuple[int, ...]:
+        """Ids of the tokens that can follow `prefix` within the budget; empty exactly at the end of a sentence."""
+        state = start_state(self.lowering.automaton, self.max_tokens)
+        for place, token in enumerate(prefix):
+            if token not in allowed_tokens(self.lowering.automaton, state):
+                raise self._token_error(place, token, state)
+            state = advance_state(self.lowering.automaton, state, token)
+        return allowed_tokens(self.lowering.automaton, state)
+
+    def _check_tokens(self, tokens: Sequence[int]) -> None:
+        rest = self.allowed(tokens)
+        if rest:
+            labels = ", ".join(self.vocabulary[token].label for token in rest[:8])
+            raise DslcError(
+                Diagnostic(
+                    Code.TOKENS_NOT_A_SENTENCE,
+                    Severity.ERROR,
+                    f"the sequence of {len(tokens)} tokens is unfinished",
+                    help=f"it can go on with: {labels}{', …' if len(rest) > 8 else ''}",
+                )
+            )
+
+    def _token_error(self, place: int, token: int, state: Any) -> DslcError:
+        known = 0 <= token < len(self.vocabulary)
+        label = self.vocabulary[token].label if known else f"id {token}"
+        expected = ", ".join(self.vocabulary[t].label for t in allowed_tokens(self.lowering.automaton, state)[:8])
+        return DslcError(
+            Diagnostic(
+                Code.TOKENS_NOT_A_SENTENCE,
+                Severity.ERROR,
+                f"token {place + 1}, `{label}`, is not allowed there",
+                help=f"allowed there: {expected}" if expected else "the sentence is finished before it",
+            )
+        )
+
+    # --- drawing --------------------------------------------------------------------------------------------------
+
+    def meaning(self) -> Target:
+        """The target.
+
+        Raises:
+            DslcError: if the grammar names none.
+        """
+        if self.target is None:
+            raise DslcError(
+                Diagnostic(
+                    Code.NO_TARGET,
+                    Severity.ERROR,
+                    f"`{self.name}` has no target, so its sentences have no graph and no code",
+                    span=self.file.span(0),
+                    help="add a line such as `//! target conv_net`; text, tree, sampling and a search with your own reward work without",
+                )
+            )
+        return get_target(self.target)
+
+
+class Program:
+    """A decoded sentence of a space. Everything but its tokens is made when first asked for."""
+
+    def __init__(self, space: Space, tokens: tuple[int, ...]) -> None:
+        self.space = space
+        self.tokens = tokens
+
+    def __repr__(self) -> str:
+        return f"<Program {self.text!r}>"
+
+    def _repr_svg_(self) -> str:
+        return self.draw("graph" if self.space.target else "tree").svg
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and self.space is other.space and self.tokens == other.tokens
+
+    def __hash__(self) -> int:
+        return hash(self.tokens)
+
+    @cached_property
+    def text(self) -> str:
+        """The rendered sentence."""
+        return render_derivation(self.space.lowering.bnf, tokens_to_derivation(self.space.lowering, self.tokens))
+
+    @cached_property
+    def tree(self) -> ParseTree:
+        """The parse tree, equal to lark's."""
+        return shape_tree(self.space.lowering, self.tokens)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The typed graph that the target makes of the tree.
+
+        Raises:
+            DslcError: if the grammar has no target, or the sentence no meaning.
+        """
+        return self.space.meaning().elaborate(self.tree)
+
+    @cached_property
+    def source(self) -> PythonSource:
+        """Readable PyTorch source that runs without dslc."""
+        target = self.space.meaning()
+        return target.emit(self.graph, class_name=None, sentence=self.text)
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex digest of the graph alone: equal programs have equal hashes; of the token labels where there is no target."""
+        if self.space.target is not None:
+            return graph_hash(self.graph)
+        labels = "\0".join(self.space.vocabulary[token].label for token in self.tokens)
+        return sha256(f"{self.text}\0\0{labels}".encode()).hexdigest()
+
+    def build(self, **arguments: Any) -> object:
+        """The module, with the constructor arguments of the target; a missing one is a DslcError that names it."""
+        from dslc.program.load import load_program  # the first import of torch
+
+        return load_program(self.source, self.space.meaning(), arguments)
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Number of trained parameters, built with the target's example arguments."""
+        module: Any = self.build(**self.space.meaning().example_arguments)
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    def draw(self, what: Literal["tree", "graph"] = "graph") -> Drawing:
+        """A drawing of the tree or the graph, with `.svg` and `.save(path)`."""
+        from dslc.program.draw import draw_graph, draw_tree
+
+        return draw_tree(self.tree, title=self.text) if what == "tree" else draw_graph(self.graph, title=self.text)
+
+
+def compile(path: str | Path, *, start: str | None = None, max_tokens: int | None = None) -> Space:
+    """The space of a grammar file, or of a shipped grammar by its bare name.
+
+    Args:
+        path: a `.lark` file, or a name such as `conv_net`.
+        start: the start symbol; default: the first that the file names.
+        max_tokens: the budget; default: the file's own.
+
+    Raises:
+        DslcError: with everything that is wrong with the file.
+    """
+    return Space(compile_grammar(find_grammar(path), start=start, max_tokens=max_tokens))
+
+
+def compile_text(
+    text: str, *, name: str = "<text>", start: str | None = None, max_tokens: int | None = None
+) -> Space:
+    """The space of a grammar given as text; see `compile`."""
+    return Space(compile_grammar(SourceFile(name, text), start=start, max_tokens=max_tokens))

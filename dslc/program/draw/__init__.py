@@ -1,1 +1,4 @@
-"""Drawings of trees and graphs."""
+"""Drawings of trees and graphs, as SVG and DOT; laid out by the system's `dot` or, without it, by its WebAssembly build."""
+
+from dslc.program.draw.drawing import Drawing as Drawing
+from dslc.program.draw.tree import draw_tree as draw_tree
