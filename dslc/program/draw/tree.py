@@ -4,51 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dslc.program.draw.dot_text import Cell, box_label, figure_text
 from dslc.program.draw.drawing import Drawing
-from dslc.program.draw.palette import OUTSIDE, Tones
+from dslc.program.draw.figure import Arrow, Box, Cell, Figure
+from dslc.program.draw.palette import Kind
 from dslc.program.tree import Leaf, ParseTree
 
-_WIDEST_TOP_DOWN = 6
-"""Boxes side by side in a figure that grows downwards; one with more of them at its bottom grows to the right instead."""
+_WIDEST_TOP_DOWN = 900
+"""Pixels that the boxes at the bottom may take side by side; a figure with more grows to the right instead."""
+
+_Leaves = tuple[Leaf | None, ...]
 
 
 def draw_tree(tree: ParseTree, title: str = "") -> Drawing:
-    """A figure of a parse tree under `title`, normally the sentence.
+    """A drawing of a parse tree under `title`, normally the sentence.
 
     A box names the alternative taken, with the rule's own name beside it where the two differ. Terminals stand in the box of
     their rule, or in a box of their own where rules stand between them. A dash is an optional part that is absent.
 
     Example:
-        >>> print(draw_tree(ParseTree("layer", (Leaf("SIZE", "3"),)), "3").title)
-        3
+        >>> drawing = draw_tree(ParseTree("layer", (Leaf("SIZE", "3"),)), "3")
+        >>> drawing.figure.boxes[0].name, drawing.figure.boxes[0].cells
+        ('layer', (Cell(caption='SIZE', value='3'),))
     """
-    body: list[str] = []
-    bottom_boxes = 0
-    number = 0
+    boxes: list[Box] = []
+    arrows: list[Arrow] = []
+    bottom_width = 0.0
     # A loop with its own stack: a left-recursive sentence nests as deeply as it is long.
-    stack: list[tuple[ParseTree | tuple[Leaf | None, ...], int | None]] = [(tree, None)]
+    stack: list[tuple[ParseTree | _Leaves, int | None]] = [(tree, None)]
     while stack:
         item, parent = stack.pop()
-        name = f"n{number}"
+        number = len(boxes)
+        below: list[ParseTree | _Leaves] = []
         if isinstance(item, ParseTree):
             groups = list(_group_children(item))
-            inside = groups[0] if len(groups) == 1 and isinstance(groups[0], tuple) else ()
-            label = box_label(item.name, Tones.RULE, note=_note(item), cells=[_cell(leaf) for leaf in inside])
-            below = () if inside else groups
+            if len(groups) == 1 and isinstance(groups[0], tuple):
+                boxes.append(_rule_box(item, groups[0]))
+            else:
+                boxes.append(_rule_box(item, ()))
+                below = groups
         else:
-            label = box_label("", Tones.LEAF, cells=[_cell(leaf) for leaf in item])
-            below = ()
-        body.append(f"{name} [label={label}]")
+            boxes.append(Box(Kind.LEAF, cells=tuple(map(_cell, item))))
         if parent is not None:
-            body.append(f'n{parent} -> {name} [arrowhead=none, color="{OUTSIDE.light}"]')
-        bottom_boxes += not below
+            arrows.append(Arrow(parent, number))
+        if not below:
+            bottom_width += boxes[number].width
         stack.extend((child, number) for child in reversed(below))
-        number += 1
-    return Drawing(figure_text(title, body, top_down=bottom_boxes <= _WIDEST_TOP_DOWN), title)
+    top_down = bottom_width <= _WIDEST_TOP_DOWN
+    return Drawing(Figure(title, tuple(boxes), tuple(arrows), is_tree=True, top_down=top_down))
 
 
-def _group_children(tree: ParseTree) -> Iterator[ParseTree | tuple[Leaf | None, ...]]:
+def _group_children(tree: ParseTree) -> Iterator[ParseTree | _Leaves]:
     """Children in order, neighbouring terminals (and absent parts) gathered into one group."""
     group: list[Leaf | None] = []
     for child in tree.children:
@@ -63,17 +68,18 @@ def _group_children(tree: ParseTree) -> Iterator[ParseTree | tuple[Leaf | None, 
         yield tuple(group)
 
 
+def _rule_box(tree: ParseTree, leaves: _Leaves) -> Box:
+    note = ""
+    if tree.rule and tree.rule != tree.name:
+        note = tree.rule
+    elif tree.rule and not tree.children:
+        # Nothing else shows which of several anonymous literals was taken.
+        note = f"alternative {tree.choice + 1}"
+    return Box(Kind.RULE, tree.name, note=note, cells=tuple(map(_cell, leaves)))
+
+
 def _cell(leaf: Leaf | None) -> Cell:
     if leaf is None:
         return Cell("", "–")
     # The names that lark makes up for anonymous terminals tell a reader nothing.
     return Cell("" if leaf.terminal.startswith("__ANON") else leaf.terminal, leaf.text)
-
-
-def _note(tree: ParseTree) -> str:
-    if tree.rule and tree.rule != tree.name:
-        return tree.rule
-    if tree.children or not tree.rule:
-        return ""
-    # Nothing else shows which of several anonymous literals was taken.
-    return f"alternative {tree.choice + 1}"
