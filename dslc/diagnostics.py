@@ -25,7 +25,7 @@ class Code(Enum):
     """Stable names of everything dslc complains about; the value is what users see."""
 
     # 1xx: reading
-    UNREADABLE_FILE = "DSLC101"
+    FILE_NOT_FOUND = "DSLC101"
     SYNTAX = "DSLC102"
     UNDEFINED_RULE = "DSLC103"
     UNDEFINED_TERMINAL = "DSLC104"
@@ -57,9 +57,8 @@ class Code(Enum):
     IGNORED_TERMINAL_USED = "DSLC130"
     REPEATED_ALTERNATIVE = "DSLC131"
     GRAMMAR_TOO_LARGE = "DSLC132"
-    FILE_NOT_FOUND = "DSLC101"
+    UNREADABLE_FILE = "DSLC133"
     # 2xx: grammar meaning
-    EMPTY_LANGUAGE = "DSLC201"
     UNKNOWN_START = "DSLC201"
     DEFAULT_BUDGET = "DSLC202"
     UNPRODUCTIVE_RULE = "DSLC203"
