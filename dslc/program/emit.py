@@ -1,0 +1,189 @@
+"""What all targets share when they write source: names, calls, docstrings, and the map from lines back to the sentence.
+
+Emitted text is as `ruff format` leaves it, at any line length from 88 up: what fits on a line of 88 stays on one line,
+any other call has one argument a line.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from textwrap import wrap
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.graph import Graph, Node
+from dslc.program.ops import Call
+
+FORMAT = "dslc.python/1"
+LINE_LENGTH = 88
+"""Longest line of code, which is ruff's default."""
+INDENT = "    "
+RESERVED = frozenset(("torch", "nn", "Tensor", "self", "super", "float", "int"))
+"""Names that emitted text uses for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineOrigin:
+    """Where one line of emitted text comes from."""
+
+    line: int
+    """From 1."""
+    node: int
+    """Id of the graph's node."""
+    op: str
+    rule: str
+    """Name of the tree's node: an alias or a rule of the grammar."""
+    tokens: tuple[int, int]
+    """First token of that node in the sentence, and the one after its last, from 0."""
+
+
+@dataclass(frozen=True)
+class PythonSource:
+    """A module of emitted Python that defines one class; `str()` is its text."""
+
+    text: str
+    class_name: str
+    line_map: tuple[LineOrigin, ...] = ()
+    """Origins of the lines that compute something, by line."""
+    sentence: str = ""
+    """The rendered sentence that it was made from."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def file_name(self) -> str:
+        """Name under which the text is loaded; tracebacks show it. The same for equal texts."""
+        return f"<dslc {self.class_name} {sha256(self.text.encode()).hexdigest()[:12]}>"
+
+    def origin(self, line: int) -> LineOrigin | None:
+        """Where a line comes from; None for lines that hold no part of the program."""
+        return next((origin for origin in self.line_map if origin.line == line), None)
+
+
+class Namespace:
+    """Names of one scope, each given once.
+
+    Example:
+        >>> names = Namespace(["x"])
+        >>> names.create("sine"), names.create("sine"), names.create("x"), names.create("lambda")
+        ('sine', 'sine_2', 'x_2', 'lambda_2')
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {*taken, *RESERVED, *keyword.kwlist}
+
+    def create(self, wanted: str) -> str:
+        """`wanted`, or if that is taken `wanted_2`, `wanted_3`, …"""
+        name, number = wanted, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
+
+
+class SourceWriter:
+    """Lines of a module, and which node each of them computes."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._origins: list[LineOrigin] = []
+        self._indent = ""
+
+    @contextmanager
+    def indented(self) -> Iterator[None]:
+        """Lines written inside stand one level deeper."""
+        self._indent += INDENT
+        yield
+        self._indent = self._indent[: -len(INDENT)]
+
+    def write(self, text: str = "", node: Node | None = None, *, comment: str = "") -> None:
+        """One line; a comment that does not fit stands above it."""
+        line = f"{self._indent}{text}".rstrip()
+        if comment and len(line) + 2 + len(f"# {comment}") <= LINE_LENGTH:
+            line += f"  # {comment}"
+        elif comment:
+            self._lines.append(f"{self._indent}# {comment}")
+        self._lines.append(line)
+        if node is not None:
+            self._origins.append(LineOrigin(len(self._lines), node.id, node.op, node.rule, node.tokens))
+
+    def write_call(self, before: str, call: Call, after: str = "", node: Node | None = None) -> None:
+        """A call between two texts, on one line if it fits, else with one argument a line."""
+        if len(f"{self._indent}{before}{call}{after}") <= LINE_LENGTH or not call.arguments:
+            self.write(f"{before}{call}{after}", node)
+            return
+        self.write(f"{before}{call.function}(", node)
+        with self.indented():
+            for argument in call.arguments:
+                self.write(f"{argument},", node)
+        self.write(f"){after}")
+
+    def write_docstring(self, summary: str, details: Iterable[tuple[str, str]]) -> None:
+        """A docstring: one line, then named details, wrapped."""
+        self.write(f'"""{_escape(summary)}')
+        self.write()
+        for name, text in details:
+            head = f"{name}: "
+            lines = wrap(
+                _escape(text),
+                LINE_LENGTH - len(self._indent) - len(INDENT),
+                initial_indent=" " * (len(head) - len(INDENT)),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            first, *others = lines or [""]
+            self.write(f"{head}{first.strip()}")
+            with self.indented():
+                for line in others:
+                    self.write(line)
+        self.write('"""')
+
+    def finish(self, class_name: str, sentence: str) -> PythonSource:
+        """Everything written so far."""
+        text = "\n".join(self._lines) + "\n"
+        return PythonSource(text, class_name, tuple(self._origins), sentence)
+
+
+def write_imports(writer: SourceWriter, *, uses_torch: bool) -> None:
+    """The first lines of a module, with the mark of the format."""
+    writer.write(f"# {FORMAT}")
+    if uses_torch:
+        writer.write("import torch")
+    writer.write("from torch import Tensor, nn")
+    writer.write()
+    writer.write()
+
+
+def shapes_text(graph: Graph) -> str:
+    """Shapes of inputs and outputs: `images [batch, in_channels, height, width] to [batch, num_classes]`."""
+    inputs = ", ".join(f"{node.attribute('name')} {node.type}" for node in graph.inputs)
+    return f"{inputs} to {', '.join(str(graph.nodes[i].type) for i in graph.outputs)}"
+
+
+def check_class_name(name: str) -> None:
+    """Nothing, if a class can have that name.
+
+    Raises:
+        DslcError: DSLC502 if not.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
+        raise DslcError(
+            Diagnostic(
+                Code.BAD_CLASS_NAME,
+                Severity.ERROR,
+                f"a class cannot be named `{name}`",
+                help="use letters, digits and `_`, such as `MyNetwork`, and none of Python's or the module's own words",
+            )
+        )
+
+
+def _escape(text: str) -> str:
+    """The text as it stands in a docstring: a sentence may hold quotes, backslashes and what no terminal shows."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\\", "\\\\"))
+    return shown.replace('"', '\\"') if '"""' in shown or shown.endswith('"') else shown

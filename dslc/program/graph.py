@@ -1,0 +1,202 @@
+"""A program as a typed graph: nodes are ops, edges are tensors with their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import TYPE_CHECKING
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.op_rules import AttributeValue, Parameter
+from dslc.program.ops import OPS, OpSpec
+from dslc.program.tensor_type import TensorType, TypeMismatchError, size_of
+
+if TYPE_CHECKING:
+    import networkx
+
+INPUT = "input"
+"""Op of the nodes that stand for the program's arguments; their attribute `name` is the argument's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value of a program.
+
+    Where it comes from (`rule`, `tokens`) is not compared: two nodes that compute the same are equal.
+    """
+
+    id: int
+    """Place in the graph, from 0."""
+    op: str
+    """Name of an op of the table, or `input`."""
+    inputs: tuple[int, ...]
+    """Ids of the nodes whose values it takes, in order; all smaller than its own."""
+    type: TensorType
+    attributes: tuple[tuple[str, AttributeValue], ...] = ()
+    """Fixed numbers and names, sorted by name."""
+    parameters: tuple[Parameter, ...] = ()
+    """Trained tensors that belong to this node alone."""
+    rule: str = field(default="", compare=False)
+    """Name of the tree's node that it was made for: an alias or a rule of the grammar."""
+    tokens: tuple[int, int] = field(default=(0, 0), compare=False)
+    """First token of that node in the sentence, and the one after its last, from 0."""
+
+    @property
+    def spec(self) -> OpSpec:
+        """The op; not for input nodes."""
+        return OPS[self.op]
+
+    def attribute(self, name: str) -> AttributeValue:
+        """Value of an attribute; raises KeyError if there is none of that name."""
+        return dict(self.attributes)[name]
+
+    def __str__(self) -> str:
+        inputs = ", ".join(f"%{i}" for i in self.inputs)
+        attributes = ", ".join(f"{name}={value}" for name, value in self.attributes)
+        parameters = ", ".join(f"{parameter.name} {parameter.shape}" for parameter in self.parameters)
+        text = f"%{self.id} = {self.op}({inputs})"
+        text += f" {{{attributes}}}" if attributes else ""
+        text += f" trains {parameters}" if parameters else ""
+        return f"{text} : {self.type}"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An acyclic graph of typed nodes, in an order in which they can be computed.
+
+    `str()` writes one node a line: value, op, inputs, attributes, trained tensors, shape.
+
+    Example:
+        >>> from dslc.program.tensor_type import Symbol
+        >>> builder = GraphBuilder()
+        >>> x = builder.add_input("x", TensorType((Symbol("batch"), 8)))
+        >>> print(builder.finish(builder.add("mul", x, builder.add("sigmoid", x))))
+        %0 = input() {name=x} : [batch, 8]
+        %1 = sigmoid(%0) : [batch, 8]
+        %2 = mul(%0, %1) : [batch, 8]
+        return %2
+    """
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+    """Ids of the nodes whose values the program returns."""
+
+    def __post_init__(self) -> None:
+        used = set(self.outputs)
+        for place, node in enumerate(self.nodes):
+            assert node.id == place, "ids are places"
+            assert all(0 <= i < place for i in node.inputs), "a node comes after its inputs"
+            assert list(node.attributes) == sorted(node.attributes), "attributes are sorted by name"
+            used.update(node.inputs)
+            if node.op == INPUT:
+                assert not node.inputs, "an input has no inputs"
+                continue
+            types = [self.nodes[i].type for i in node.inputs]
+            attributes = dict(node.attributes)
+            assert node.spec.arity in (None, len(types)), f"`{node.op}` takes {node.spec.arity} inputs"
+            assert node.type == node.spec.type_rule(types, attributes), f"the type of %{node.id} follows from its op"
+            assert node.parameters == node.spec.parameter_rule(types, attributes), "parameters follow from the op"
+        assert self.outputs, "a program returns something"
+        assert all(0 <= i < len(self.nodes) for i in self.outputs), "outputs are nodes"
+        assert all(node.id in used for node in self.nodes if node.op != INPUT), "every node is used"
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The input nodes."""
+        return tuple(node for node in self.nodes if node.op == INPUT)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __str__(self) -> str:
+        returned = ", ".join(f"%{i}" for i in self.outputs)
+        return "\n".join([*(str(node) for node in self.nodes), f"return {returned}"])
+
+    def num_parameters(self, sizes: Mapping[str, int]) -> int:
+        """Number of trained numbers when the symbols have the given sizes; raises KeyError for a symbol without."""
+        shapes = [parameter.shape.shape for node in self.nodes for parameter in node.parameters]
+        return sum(prod(size_of(dim, sizes) for dim in shape) for shape in shapes)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """The graph for networkx.
+
+        Nodes are ids with `op`, `shape` (text), `rule`, `tokens`, `attributes` and `parameters` (name to shape);
+        edges go from a value to its user, with the place among the user's inputs as key and the `shape` of the value.
+        """
+        import networkx  # an optional view: nothing else here needs it
+
+        result = networkx.MultiDiGraph(outputs=self.outputs)
+        for node in self.nodes:
+            result.add_node(
+                node.id,
+                op=node.op,
+                shape=str(node.type),
+                rule=node.rule,
+                tokens=node.tokens,
+                attributes=dict(node.attributes),
+                parameters={parameter.name: str(parameter.shape) for parameter in node.parameters},
+            )
+            for place, source in enumerate(node.inputs):
+                result.add_edge(source, node.id, key=place, shape=str(self.nodes[source].type))
+        return result
+
+
+class GraphBuilder:
+    """Collects the nodes of a graph; types and parameters follow from the ops."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+
+    def add_input(self, name: str, type: TensorType) -> Node:
+        """A new argument of the program."""
+        return self._append(Node(len(self._nodes), INPUT, (), type, (("name", name),), rule=name))
+
+    def add(
+        self,
+        op: str,
+        *inputs: Node,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        rule: str = "",
+        tokens: tuple[int, int] = (0, 0),
+    ) -> Node:
+        """A new node of the op named `op`.
+
+        Raises:
+            DslcError: DSLC407 if the shapes of the inputs do not fit the op.
+        """
+        spec, types = OPS[op], [value.type for value in inputs]
+        assert spec.arity in (None, len(inputs)), f"`{op}` takes {spec.arity} inputs"
+        try:
+            type = spec.type_rule(types, attributes or {})
+            parameters = spec.parameter_rule(types, attributes or {})
+        except TypeMismatchError as error:
+            raise DslcError(
+                Diagnostic(
+                    Code.SHAPE_MISMATCH,
+                    Severity.ERROR,
+                    f"`{op}` cannot take {' and '.join(str(type) for type in types)}: {error}",
+                    notes=(f"in `{rule}`, tokens {tokens[0] + 1} to {tokens[1]} of the sentence",),
+                )
+            ) from error
+        ids = tuple(value.id for value in inputs)
+        sorted_attributes = tuple(sorted((attributes or {}).items()))
+        return self._append(Node(len(self._nodes), op, ids, type, sorted_attributes, parameters, rule, tokens))
+
+    def finish(self, *outputs: Node) -> Graph:
+        """The graph that returns `outputs`; nodes that none of them needs are left out, inputs are kept."""
+        needed = {node.id for node in outputs}
+        for node in reversed(self._nodes):
+            if node.id in needed:
+                needed.update(node.inputs)
+        kept = [node for node in self._nodes if node.id in needed or node.op == INPUT]
+        place = {node.id: i for i, node in enumerate(kept)}
+        nodes = [replace(node, id=place[node.id], inputs=tuple(place[i] for i in node.inputs)) for node in kept]
+        return Graph(tuple(nodes), tuple(place[node.id] for node in outputs))
+
+    def _append(self, node: Node) -> Node:
+        self._nodes.append(node)
+        return node

@@ -1,0 +1,123 @@
+"""Emitted source as a living module; the only part of dslc's compiler that runs what it wrote, and needs torch."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections import OrderedDict
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.emit import PythonSource
+
+if TYPE_CHECKING:
+    from dslc.program.targets import Target
+
+KEPT_TEXTS = 1024
+"""How many texts stay readable for tracebacks; a search loads many more, and each is a few kilobytes."""
+
+_kept: OrderedDict[str, None] = OrderedDict()
+
+
+def load_module(source: PythonSource, **arguments: Any) -> nn.Module:
+    """An instance of the class that `source` defines.
+
+    Args:
+        source: what a target emitted.
+        arguments: the constructor arguments, by name.
+
+    Raises:
+        DslcError: DSLC503 for a missing argument, DSLC504 for one that the class does not take, DSLC501 if the
+            constructor fails with these values.
+    """
+    loaded = load_class(source)
+    _check_arguments(source, inspect.signature(loaded), arguments)
+    try:
+        return loaded(**arguments)
+    except Exception as error:
+        raise DslcError(explain_exception(source, error)) from error
+
+
+def load_program(source: PythonSource, target: Target, arguments: Mapping[str, Any]) -> object:  # noqa: ARG001
+    """What a target's program is once built: for the targets that emit modules, the module."""
+    return load_module(source, **arguments)
+
+
+def load_class(source: PythonSource) -> type[nn.Module]:
+    """The class that `source` defines, in a module of its own; tracebacks through it show its lines."""
+    name = source.file_name
+    _keep_text(name, source.text)
+    module = ModuleType(f"dslc_emitted_{name.split()[-1].rstrip('>')}")
+    module.__file__ = name
+    exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
+    loaded: type[nn.Module] = getattr(module, source.class_name)
+    return loaded
+
+
+def explain_exception(source: PythonSource, exception: BaseException) -> Diagnostic:
+    """The diagnostic for an exception that came out of a loaded program: which part of the sentence it comes from.
+
+    The innermost line of the emitted text counts; an exception that passed through none of it is described as such.
+    """
+    line = _innermost_line(source, exception)
+    origin = None if line is None else source.origin(line)
+    what = f"{type(exception).__name__}: {exception}".splitlines()[0]
+    notes = [f"the sentence is `{source.sentence}`"]
+    if line is not None:
+        notes.append(f"line {line} of the source: `{source.text.splitlines()[line - 1].strip()}`")
+    if origin is None:
+        message = f"the program failed with {what}"
+    else:
+        message = f"`{origin.op}` failed with {what}"
+        first, last = origin.tokens[0] + 1, origin.tokens[1]
+        place = f", tokens {first} to {last} of the sentence" if last > first else f", token {last} of the sentence"
+        notes.insert(0, f"it comes from `{origin.rule}`" + (place if last >= first else ""))
+    return Diagnostic(
+        Code.EMITTED_CODE_FAILED,
+        Severity.ERROR,
+        message,
+        help="look at the shapes and values that the program is given; `dslc emit` writes its source",
+        notes=tuple(notes),
+    )
+
+
+def _innermost_line(source: PythonSource, exception: BaseException) -> int | None:
+    line = None
+    trace = exception.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == source.file_name:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _keep_text(name: str, text: str) -> None:
+    # Without a modification time linecache never looks for a file of that name.
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    _kept[name] = None
+    _kept.move_to_end(name)
+    if len(_kept) > KEPT_TEXTS:
+        oldest, _ = _kept.popitem(last=False)
+        linecache.cache.pop(oldest, None)
+
+
+def _check_arguments(source: PythonSource, signature: inspect.Signature, arguments: Mapping[str, Any]) -> None:
+    problems = []
+    takes = f"{source.class_name}{signature}".split(" ->")[0]
+    for name, parameter in signature.parameters.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            message = f"the argument `{name}` is missing"
+            problems.append(Diagnostic(Code.MISSING_ARGUMENT, Severity.ERROR, message, help=f"build takes: {takes}"))
+    for name in arguments:
+        if name not in signature.parameters:
+            near = get_close_matches(name, list(signature.parameters), n=1)
+            help = (f"did you mean `{near[0]}`? " if near else "") + f"build takes: {takes}"
+            message = f"there is no argument `{name}`"
+            problems.append(Diagnostic(Code.UNKNOWN_ARGUMENT, Severity.ERROR, message, help=help))
+    if problems:
+        raise DslcError(problems)

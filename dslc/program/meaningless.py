@@ -1,0 +1,65 @@
+"""Diagnostics for trees that mean nothing to a target: what all targets complain about in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.tree import Leaf, ParseTree
+
+Child = ParseTree | Leaf | None
+
+
+def place_text(tree: ParseTree) -> str:
+    """Where a node stands in its sentence: `in \\`layer\\`, tokens 6 to 10 of the sentence`."""
+    if tree.end_token <= tree.start_token:
+        return f"in `{tree.name}`"
+    return f"in `{tree.name}`, tokens {tree.start_token + 1} to {tree.end_token} of the sentence"
+
+
+def unknown_name(target: str, tree: ParseTree, known: Iterable[str]) -> DslcError:
+    """A node whose name the target does not know in that place."""
+    names = list(known)
+    near = get_close_matches(tree.name, names, n=1)
+    help = f"did you mean `{near[0]}`? " if near else ""
+    if len(names) == 1:
+        help += f"only `{names[0]}` can stand there"
+    else:
+        help += f"one of these can stand there: {', '.join(names)}"
+    return _error(Code.UNKNOWN_NAME, f"the target `{target}` knows no `{tree.name}` in that place", tree, help)
+
+
+def wrong_children(target: str, tree: ParseTree, expected: Iterable[str]) -> DslcError:
+    """A node that has not the children that its name announces."""
+    found = ", ".join(describe_child(child) for child in tree.children) or "nothing"
+    message = f"`{tree.name}` of the target `{target}` holds {found}"
+    return _error(Code.WRONG_CHILDREN, message, tree, f"give it, in this order: {', '.join(expected)}")
+
+
+def not_a_size(tree: ParseTree, leaf: Leaf, meaning: str) -> DslcError:
+    """A literal that is not a whole number from 1."""
+    message = f"`{leaf.text}` is not a {meaning}"
+    help = f"use whole numbers from 1 as literals of `{leaf.terminal}`"
+    return _error(Code.NOT_A_SIZE, message, tree, help)
+
+
+def even_filter(tree: ParseTree, leaf: Leaf, meaning: str) -> DslcError:
+    """A filter without a middle."""
+    message = f"a {meaning} of {leaf.text} has no middle, so the feature map cannot keep its size"
+    return _error(Code.EVEN_FILTER, message, tree, f"use odd numbers as literals of `{leaf.terminal}`")
+
+
+def describe_child(child: Child) -> str:
+    """A child as the grammar's author knows it."""
+    match child:
+        case None:
+            return "an absent item"
+        case Leaf(terminal, text):
+            return f"{terminal} `{text}`"
+        case ParseTree(name):
+            return f"`{name}`"
+
+
+def _error(code: Code, message: str, tree: ParseTree, help: str) -> DslcError:
+    return DslcError(Diagnostic(code, Severity.ERROR, message, help=help, notes=(place_text(tree),)))

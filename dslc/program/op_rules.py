@@ -1,0 +1,150 @@
+"""Type rules of ops: types of the inputs and attributes to the type of the value and the trained parameters.
+
+Every rule raises TypeMismatchError where the inputs do not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dslc.program.tensor_type import (
+    Dim,
+    Symbol,
+    TensorType,
+    TypeMismatchError,
+    Variable,
+    add_dims,
+    ceil_div,
+    substitute_dim,
+    unify_types,
+)
+
+AttributeValue = int | float | str | tuple[int, ...]
+Attributes = Mapping[str, AttributeValue]
+Types = Sequence[TensorType]
+
+BATCH, CHANNELS, HEIGHT, WIDTH = (Variable(name) for name in ("batch", "channels", "height", "width"))
+IMAGE = TensorType((BATCH, CHANNELS, HEIGHT, WIDTH))
+FEATURES = TensorType((BATCH, CHANNELS))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A trained tensor of a node."""
+
+    name: str
+    shape: TensorType
+    initial: float | None = None
+    """Value of every element before training; None: what the PyTorch module initialises it to."""
+
+
+def pair(attributes: Attributes, name: str) -> tuple[int, int]:
+    """The attribute `name` as two integers, vertical and horizontal."""
+    value = attributes[name]
+    assert isinstance(value, tuple), f"`{name}` is a pair"
+    first, second = value
+    return first, second
+
+
+def number(attributes: Attributes, name: str) -> int:
+    """The attribute `name` as an integer."""
+    value = attributes[name]
+    assert isinstance(value, int), f"`{name}` is an integer"
+    return value
+
+
+def no_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
+    """No parameters."""
+    return ()
+
+
+def same_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
+    """The type that all inputs share."""
+    for other in inputs[1:]:
+        unify_types(inputs[0], other)
+    return inputs[0]
+
+
+def channel_parameter(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
+    """`beta`, one value a channel, 1 at the start (the paper names no value; Schrodi et al.'s code starts at 1 too)."""
+    return (Parameter("beta", TensorType((channels_of(inputs[0]),)), initial=1.0),)
+
+
+def channels_of(value: TensorType) -> Dim:
+    """Size of axis 1, the channels."""
+    if len(value.shape) < 2:
+        raise TypeMismatchError(f"{value} has no axis of channels")
+    return value.shape[1]
+
+
+def conv2d_type(inputs: Types, attributes: Attributes) -> TensorType:
+    """[batch, channels, height, width] to [batch, num_filters, ceil(height / stride), ceil(width / stride)]."""
+    found = unify_types(IMAGE, inputs[0])
+    vertical, horizontal = pair(attributes, "stride")
+    return TensorType(
+        (
+            substitute_dim(BATCH, found),
+            number(attributes, "num_filters"),
+            ceil_div(substitute_dim(HEIGHT, found), vertical),
+            ceil_div(substitute_dim(WIDTH, found), horizontal),
+        )
+    )
+
+
+def conv2d_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
+    """The filters; no bias, since the batch norm that follows subtracts it."""
+    height, width = pair(attributes, "kernel")
+    shape = (number(attributes, "num_filters"), channels_of(inputs[0]), height, width)
+    return (Parameter("weight", TensorType(shape)),)
+
+
+def batch_norm_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
+    """Scale (1 at the start) and offset (0) of every channel."""
+    shape = TensorType((channels_of(inputs[0]),))
+    return (Parameter("weight", shape, initial=1.0), Parameter("bias", shape, initial=0.0))
+
+
+def image_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
+    """An image to an image of the same size."""
+    unify_types(IMAGE, inputs[0])
+    return inputs[0]
+
+
+def pooled_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
+    """[batch, channels, height, width] to [batch, channels]."""
+    found = unify_types(IMAGE, inputs[0])
+    return TensorType((substitute_dim(BATCH, found), substitute_dim(CHANNELS, found)))
+
+
+def linear_type(inputs: Types, attributes: Attributes) -> TensorType:
+    """[batch, features] to [batch, out_features]."""
+    found = unify_types(FEATURES, inputs[0])
+    return TensorType((substitute_dim(BATCH, found), out_features(attributes)))
+
+
+def linear_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
+    """Weight and bias."""
+    outputs = out_features(attributes)
+    return (
+        Parameter("weight", TensorType((outputs, channels_of(inputs[0])))),
+        Parameter("bias", TensorType((outputs,))),
+    )
+
+
+def out_features(attributes: Attributes) -> Dim:
+    """The attribute `out_features`: a number, or the name of a constructor argument."""
+    value = attributes["out_features"]
+    assert isinstance(value, int | str), "`out_features` is a number or a name"
+    return Symbol(value) if isinstance(value, str) else value
+
+
+def concat_channels_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
+    """Images of one size to an image with all their channels."""
+    found = unify_types(IMAGE, inputs[0])
+    for other in inputs[1:]:
+        without_channels = TensorType((BATCH, Variable("other"), HEIGHT, WIDTH))
+        bound = {variable: dim for variable, dim in found.items() if variable != CHANNELS}
+        unify_types(without_channels, other, bound)
+    channels = add_dims([channels_of(value) for value in inputs])
+    return TensorType((inputs[0].shape[0], channels, *inputs[0].shape[2:]))
