@@ -1,0 +1,149 @@
+"""From a Grammar back to `.lark` text that reads to an equal value."""
+
+from __future__ import annotations
+
+import re
+
+from dslc.language.grammar import (
+    Alternative,
+    Expression,
+    Grammar,
+    Group,
+    Literal,
+    Maybe,
+    Optional,
+    Repetition,
+    Rule,
+    RuleUse,
+    Sequence,
+    Terminal,
+    TerminalUse,
+)
+
+
+def print_grammar(grammar: Grammar) -> str:
+    """`.lark` text: one rule a line, then terminals and what is ignored; comments and pragmas are not kept.
+
+    Example:
+        >>> from dslc.language.read import read_grammar
+        >>> from dslc.source import SourceFile
+        >>> print(print_grammar(read_grammar(SourceFile("a.lark", 'start :A[ "+" A]\\nA:/[ab]/'))[0]), end="")
+        start: A ["+" A]
+        A: "a" | "b"
+    """
+    printer = ExpressionPrinter(grammar)
+    lines = [printer.rule(rule) for rule in grammar.rules]
+    lines.extend(printer.terminal(terminal) for terminal in grammar.terminals if not terminal.is_anonymous)
+    lines.extend(f"%ignore {source}" for source in grammar.ignored)
+    return "".join(f"{line}\n" for line in lines)
+
+
+class ExpressionPrinter:
+    """Prints parts of one grammar as their author could have written them."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.terminal_by_name = {terminal.name: terminal for terminal in grammar.terminals}
+        self.regex_by_name: dict[str, str] = {}
+        taken: set[str] = set()
+        for terminal in grammar.terminals:
+            if terminal.is_anonymous:
+                regex = _regex(terminal.literals)
+                # Two regexes of equal meaning are two terminals in lark as long as they are written differently.
+                while regex in taken:
+                    regex = f"(?:{regex})"
+                taken.add(regex)
+                self.regex_by_name[terminal.name] = regex
+        self.keep_all_tokens = False
+
+    def rule(self, rule: Rule) -> str:
+        """`?name: a | b -> alias`."""
+        self.keep_all_tokens = rule.keep_all_tokens
+        modifiers = "!" * rule.keep_all_tokens + "?" * rule.expand_single
+        alternatives = " | ".join(self._alternative(alternative) for alternative in rule.alternatives)
+        self.keep_all_tokens = False
+        return f"{modifiers}{rule.name}: {alternatives}".rstrip()
+
+    def terminal(self, terminal: Terminal) -> str:
+        """`NAME: "a" | "b"`."""
+        return f"{terminal.name}: " + " | ".join(map(print_literal, terminal.literals))
+
+    def print(self, expression: Expression) -> str:
+        """The expression, with parentheses where an operator before or after it would need them."""
+        match expression:
+            case RuleUse(name):
+                return name
+            case TerminalUse():
+                return self._use(expression)
+            case Sequence(items):
+                return " ".join(self._item(item) for item in items)
+            case Group(options):
+                return f"({self._options(options)})"
+            case Optional(item):
+                return f"{self._operand(item)}?"
+            case Maybe(item):
+                return f"[{self._options(item.options) if isinstance(item, Group) else self.print(item)}]"
+            case Repetition(item, minimum, maximum):
+                operand = self._operand(item)
+                if maximum is None:
+                    return f"{operand}{'+' if minimum else '*'}"
+                return f"{operand}~{minimum}" if minimum == maximum else f"{operand}~{minimum}..{maximum}"
+
+    def _alternative(self, alternative: Alternative) -> str:
+        text = self.print(alternative.expression)
+        return f"{text} -> {alternative.alias}".lstrip() if alternative.alias else text
+
+    def _options(self, options: tuple[Expression, ...]) -> str:
+        return " | ".join(self.print(option) for option in options).strip()
+
+    def _item(self, item: Expression) -> str:
+        return f"({self.print(item)})" if isinstance(item, Sequence) else self.print(item)
+
+    def _operand(self, item: Expression) -> str:
+        needs_parentheses = isinstance(item, Sequence | Optional | Repetition)
+        return f"({self.print(item)})" if needs_parentheses else self.print(item)
+
+    def _use(self, use: TerminalUse) -> str:
+        terminal = self.terminal_by_name.get(use.name)
+        is_kept_by_name = self.keep_all_tokens or not use.name.startswith("_")
+        if terminal is None or (not terminal.is_anonymous and use.is_kept == is_kept_by_name):
+            return use.name
+        if len(terminal.literals) == 1 and (not use.is_kept or self._is_string(terminal)):
+            return print_literal(terminal.literals[0])
+        if terminal.is_anonymous:
+            flag = "i" if terminal.literals[0].ignore_case else ""
+            return f"/{_escape(self.regex_by_name[terminal.name])}/{flag}"
+        return f"/{_escape(_regex(terminal.literals))}/"
+
+    def _is_string(self, terminal: Terminal) -> bool:
+        return self.keep_all_tokens and terminal.is_anonymous
+
+
+def print_literal(literal: Literal) -> str:
+    """A literal as a string of lark.
+
+    Example:
+        >>> print(print_literal(Literal('a"b', ignore_case=True)))
+        "a\\"b"i
+    """
+    text = literal.text.replace("\\", "\\\\").replace('"', '\\"')
+    text = "".join(character if character.isprintable() else _escape_character(character) for character in text)
+    return f'"{text}"' + ("i" if literal.ignore_case else "")
+
+
+def _escape_character(character: str) -> str:
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\f": "\\f"}.get(character)
+    code = ord(character)
+    return named or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}")
+
+
+def _regex(literals: tuple[Literal, ...]) -> str:
+    return "|".join(re.escape(literal.text) for literal in literals)
+
+
+def _escape(regex: str) -> str:
+    """A regex as lark's source text: slashes and what is not printable escaped."""
+    escaped = re.sub(r"\\.|/", lambda m: "\\/" if m.group() == "/" else m.group(), regex, flags=re.DOTALL)
+    return "".join(
+        character if character.isprintable() else _escape_character(character)
+        for character in escaped.replace("\\\n", "\n").replace("\\\t", "\t")
+    )
