@@ -7,7 +7,7 @@ any other call has one argument a line.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,16 +102,21 @@ class SourceWriter:
         yield
         self._indent = self._indent[: -len(INDENT)]
 
-    def write(self, text: str = "", node: Node | None = None, *, comment: str = "") -> None:
-        """One line; a comment that does not fit stands above it."""
-        line = f"{self._indent}{text}".rstrip()
-        if comment and len(line) + 2 + len(f"# {comment}") <= LINE_LENGTH:
-            line += f"  # {comment}"
-        elif comment:
-            self._lines.append(f"{self._indent}# {comment}")
-        self._lines.append(line)
+    def write(self, text: str = "", node: Node | None = None) -> None:
+        """One line."""
+        self._lines.append(f"{self._indent}{text}".rstrip())
         if node is not None:
             self._origins.append(LineOrigin(len(self._lines), node.id, node.op, node.rule, node.tokens))
+
+    def write_commented(self, rows: Sequence[tuple[str, Node, str]]) -> None:
+        """Lines with a comment each: all beside their lines if all fit, else all above them."""
+        is_beside = all(len(f"{self._indent}{text}  # {comment}") <= LINE_LENGTH for text, _, comment in rows)
+        for text, node, comment in rows:
+            if is_beside:
+                self.write(f"{text}  # {comment}", node)
+            else:
+                self.write(f"# {comment}")
+                self.write(text, node)
 
     def write_call(self, before: str, call: Call, after: str = "", node: Node | None = None) -> None:
         """A call between two texts, on one line if it fits, else with one argument a line."""

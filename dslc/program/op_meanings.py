@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 EPSILON = 1e-6
-"""eps of `log_abs` and `div`. Ramachandran et al. name no value; this one is from the code of Schrodi et al. (2023)."""
+"""eps of `log_abs` and `div`. Ramachandran et al. name no value; this one is from the code of schrodi2023."""
 
 
 def per_channel(values: Array, like: Array) -> Array:

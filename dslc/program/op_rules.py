@@ -67,7 +67,7 @@ def same_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG
 
 
 def channel_parameter(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
-    """`beta`, one value a channel, 1 at the start (the paper names no value; Schrodi et al.'s code starts at 1 too)."""
+    """`beta`, one value a channel, 1 at the start (the paper names no value; schrodi2023's code starts at 1)."""
     return (Parameter("beta", TensorType((channels_of(inputs[0]),)), initial=1.0),)
 
 

@@ -119,7 +119,7 @@ UNARY: tuple[OpSpec, ...] = (
     _unary("tanh", "tanh({0})", "torch.tanh({0})", np.tanh, "tanh"),
     _unary("asinh", "asinh({0})", "torch.asinh({0})", np.arcsinh, "asinh"),
     _unary("atan", "atan({0})", "torch.atan({0})", np.arctan, "arctangent"),
-    # sin(pi x) / (pi x): the paper does not say which of the two it means; Schrodi et al.'s code takes this one.
+    # sin(pi x) / (pi x): the paper does not say which of the two it means; schrodi2023's code takes this one.
     _unary("sinc", "sinc({0})", "torch.sinc({0})", np.sinc, "sinc"),
     _unary("relu", "max({0}, 0)", "torch.relu({0})", lambda x: np.maximum(x, 0), "positive"),
     _unary("min_zero", "min({0}, 0)", "torch.clamp({0}, max=0)", lambda x: np.minimum(x, 0), "negative"),

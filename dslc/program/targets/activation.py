@@ -23,7 +23,7 @@ from dslc.program.tree import ParseTree
 
 VALUES = TensorType((Symbol("batch"), Symbol("num_channels"), REST))
 PARTS = ("input 1", "input 2", "unary of input 1", "unary of input 2", "binary")
-"""Children of a core, in the paper's order."""
+"""Children of a core, in the paper's order; the inputs are left out where the grammar writes x for both as plain text."""
 LONGEST_FORMULA = 60
 """Formulas of more letters are left out of the docstring: past that the code reads better."""
 
@@ -98,11 +98,11 @@ def _elaborate_cores(tree: ParseTree) -> Graph:
             case "x":
                 values.append(x)
             case "core" if has_inputs:
-                second, first = values.pop(), values.pop()
+                second, first = (values.pop(), values.pop()) if _inputs(node) else (x, x)
                 values.append(_add_core(builder, x, node, first, second))
             case "core":
                 stack.append((node, True))
-                stack.extend((_subtree(node, child), False) for child in reversed(_parts(node)[:2]))
+                stack.extend((_subtree(node, child), False) for child in reversed(_inputs(node)))
             case _:
                 raise unknown_name(TARGET.name, node, ("core", "x", "input"))
     (value,) = values
@@ -110,7 +110,7 @@ def _elaborate_cores(tree: ParseTree) -> Graph:
 
 
 def _add_core(builder: GraphBuilder, x: Node, core: ParseTree, first: Node, second: Node) -> Node:
-    *_, first_unary, second_unary, binary = (_subtree(core, child) for child in _parts(core))
+    first_unary, second_unary, binary = (_subtree(core, child) for child in core.children[-3:])
     results = []
     for tree, value in ((first_unary, first), (second_unary, second)):
         if tree.name not in UNARY_NAMES:
@@ -123,10 +123,10 @@ def _add_core(builder: GraphBuilder, x: Node, core: ParseTree, first: Node, seco
     return builder.add(binary.name, *results, rule=binary.name, tokens=_tokens(binary))
 
 
-def _parts(core: ParseTree) -> tuple[Child, ...]:
-    if len(core.children) != len(PARTS):
+def _inputs(core: ParseTree) -> tuple[Child, ...]:
+    if len(core.children) not in (3, len(PARTS)):
         raise wrong_children(TARGET.name, core, PARTS)
-    return core.children
+    return core.children[:-3]
 
 
 def _only_child(tree: ParseTree) -> ParseTree:

@@ -22,7 +22,7 @@ from dslc.program.emit import (
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import even_filter, not_a_size, unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
-from dslc.program.ops import OPS, Call
+from dslc.program.ops import Call
 from dslc.program.targets import AliasSpec, BuildArgument
 from dslc.program.tensor_type import Symbol, TensorType
 from dslc.program.tree import Leaf, ParseTree
@@ -206,7 +206,7 @@ def _write_constructor(writer: SourceWriter, graph: Graph) -> None:
 
 
 def _constructor(graph: Graph, node: Node) -> Call:
-    make = OPS[node.op].constructor
+    make = node.spec.constructor
     assert make is not None, f"`{node.op}` is a module"
     return make([graph.nodes[i].type for i in node.inputs], dict(node.attributes))
 
@@ -215,20 +215,22 @@ def _write_forward(writer: SourceWriter, graph: Graph) -> None:
     (images,) = graph.inputs
     names = Namespace(["images"])
     value: dict[int, str] = {images.id: "images"}
+    rows: list[tuple[str, Node, str]] = []
+    number = 0
+    for node in graph.nodes:
+        match node.op:
+            case "conv2d":
+                number += 1
+                first, source = node, value[node.inputs[0]]
+            case "relu":
+                value[node.id] = names.create(f"features_{number}")
+                rows.append((f"{value[node.id]} = self.layer_{number}({source})", first, str(node.type)))
+            case "global_average_pool":
+                value[node.id] = names.create(node.spec.value_name)
+                text = node.spec.expression.format(value[node.inputs[0]])
+                rows.append((f"{value[node.id]} = {text}", node, str(node.type)))
+            case "linear":
+                rows.append((f"return self.classifier({value[node.inputs[0]]})", node, str(node.type)))
     writer.write("def forward(self, images: Tensor) -> Tensor:")
     with writer.indented():
-        number = 0
-        for node in graph.nodes:
-            match node.op:
-                case "conv2d":
-                    number += 1
-                    first, source = node, value[node.inputs[0]]
-                case "relu":
-                    value[node.id] = names.create(f"features_{number}")
-                    writer.write(f"{value[node.id]} = self.layer_{number}({source})", first, comment=str(node.type))
-                case "global_average_pool":
-                    value[node.id] = names.create("pooled")
-                    text = OPS[node.op].expression.format(value[node.inputs[0]])
-                    writer.write(f"{value[node.id]} = {text}", node, comment=str(node.type))
-                case "linear":
-                    writer.write(f"return self.classifier({value[node.inputs[0]]})", node, comment=str(node.type))
+        writer.write_commented(rows)
