@@ -49,7 +49,7 @@ def place_boxes(dot: str, num_boxes: int) -> Placement:
 def _system_layout(dot: str) -> str | None:
     """What the system's `dot` answers; None where it is absent or cannot answer (its plug-ins may be missing)."""
     try:
-        return graphviz.Source(dot).pipe(format="json0", encoding="utf-8", quiet=True)
+        return str(graphviz.Source(dot).pipe(format="json0", encoding="utf-8", quiet=True))
     except (graphviz.ExecutableNotFound, subprocess.CalledProcessError, OSError):
         return None
 

@@ -1,8 +1,8 @@
 """Colours of drawings, in light and dark mode.
 
-Every element carries its light colour as an attribute, which programs without CSS read, and a class, by which the style
-sheet swaps the colour where the reader's system is dark. What stands outside a box keeps one grey in both modes, legible on
-white and on black: a page that embeds the picture may be light while the reader's system is dark.
+Every element carries its light colour as an attribute, which programs without CSS read, and a class, by which the
+style sheet swaps the colour where the reader's system is dark. What stands outside a box keeps one grey in both modes,
+legible on white and on black: a page that embeds the picture may be light while the reader's system is dark.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ OUTSIDE = "#717881"
 
 
 def style_sheet() -> str:
-    """The rules that swap colours in dark mode, scoped so that they touch nothing else in a page that embeds the figure.
+    """The rules that swap colours in dark mode, scoped so that they touch nothing else in a page with the figure.
 
     Example:
         >>> "prefers-color-scheme: dark" in style_sheet()
@@ -66,6 +66,4 @@ def style_sheet() -> str:
         tone = kind.value
         swaps.append(f"{scope} .{kind.class_name}{{fill:{tone.fill.dark};stroke:{tone.line.dark}}}")
     # Without color-scheme a browser shows the file itself on white even where the reader's system is dark.
-    return "\n".join(
-        [f"{scope}{{color-scheme:light dark}}", "@media (prefers-color-scheme: dark){", *swaps, "}"]
-    )
+    return "\n".join([f"{scope}{{color-scheme:light dark}}", "@media (prefers-color-scheme: dark){", *swaps, "}"])

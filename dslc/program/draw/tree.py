@@ -18,8 +18,9 @@ _Leaves = tuple[Leaf | None, ...]
 def draw_tree(tree: ParseTree, title: str = "") -> Drawing:
     """A drawing of a parse tree under `title`, normally the sentence.
 
-    A box names the alternative taken, with the rule's own name beside it where the two differ. Terminals stand in the box of
-    their rule, or in a box of their own where rules stand between them. A dash is an optional part that is absent.
+    A box names the alternative taken, with the rule's own name beside it where the two differ. Terminals stand in the
+    box of their rule, or in a box of their own where rules stand between them. A dash is an optional part that is
+    absent.
 
     Example:
         >>> drawing = draw_tree(ParseTree("layer", (Leaf("SIZE", "3"),)), "3")

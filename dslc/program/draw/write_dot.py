@@ -5,7 +5,8 @@ from __future__ import annotations
 from dslc.program.draw.figure import EDGE_SIZE, Box, Figure, show_text
 from dslc.program.draw.palette import INK, OUTSIDE
 
-FONT = "Helvetica,Arial,sans-serif"
+FONT = "Helvetica"
+"""One name: the WebAssembly build measures text by the first font it knows, and takes Times for a list of names."""
 _POINTS_AN_INCH = 72
 
 
@@ -17,10 +18,12 @@ def write_dot(figure: Figure) -> str:
         digraph "3" {
     """
     across, along = ("0.25", "0.35") if figure.top_down else ("0.12", "0.5")
+    # Children of a tree keep their order; in a graph that would only make arrows cross.
+    ordering = "ordering=out, " if figure.is_tree else ""
     lines = [
         f"digraph {quote(show_text(figure.title or 'drawing'))} {{",
-        f"  graph [rankdir={'TB' if figure.top_down else 'LR'}, ordering=out, nodesep={across}, ranksep={along},"
-        f' bgcolor="transparent", fontname="{FONT}", fontcolor="{OUTSIDE}", labelloc=t, labeljust=l,'
+        f"  graph [rankdir={'TB' if figure.top_down else 'LR'}, nodesep={across}, ranksep={along},"
+        f' {ordering}bgcolor="transparent", fontname="{FONT}", fontcolor="{OUTSIDE}", labelloc=t, labeljust=l,'
         f" label={quote(show_text(figure.title)) if figure.title else quote('')}]",
         f'  node [shape=box, style="rounded,filled", fixedsize=true, fontname="{FONT}", fontsize=11,'
         f' fontcolor="{INK.light}"]',

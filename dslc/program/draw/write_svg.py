@@ -24,8 +24,8 @@ from dslc.program.draw.figure import (
 )
 from dslc.program.draw.layout import Placement, Point, Route
 from dslc.program.draw.palette import FAINT_INK, INK, OUTSIDE, Kind, style_sheet
-from dslc.program.draw.write_dot import FONT
 
+_FONT = "Helvetica,Arial,sans-serif"
 _MARGIN = 12
 _TITLE_SIZE = 13
 _TITLE_STEP = 18
@@ -36,8 +36,8 @@ _TITLE_LINES = 6
 def write_svg(figure: Figure, placement: Placement) -> str:
     """SVG text of a placed figure, ready to stand in a page or in a file of its own.
 
-    Sizes are in pixels, the background is transparent, colours follow the reader's light or dark mode, and the title is the
-    accessible name.
+    Sizes are in pixels, the background is transparent, colours follow the reader's light or dark mode, and the title is
+    the accessible name.
     """
     title = show_text(figure.title) if figure.title else "drawing"
     title_lines = textwrap.wrap(title, _TITLE_COLUMNS, max_lines=_TITLE_LINES, placeholder=" …") if figure.title else []
@@ -47,7 +47,7 @@ def write_svg(figure: Figure, placement: Placement) -> str:
     width, height = right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dslc-drawing" role="img" aria-label={quoteattr(title)}'
-        f' width="{math.ceil(width)}" height="{math.ceil(height)}" font-family="{FONT}"'
+        f' width="{math.ceil(width)}" height="{math.ceil(height)}" font-family="{_FONT}"'
         f' viewBox="{_number(left - _MARGIN)} {_number(top - _MARGIN)} {math.ceil(width)} {math.ceil(height)}">',
         f"<title>{escape(title)}</title>",
         f"<style>{style_sheet()}</style>",
@@ -133,9 +133,7 @@ def _draw_box(box: Box, center: Point) -> list[str]:
             parts.append(_rectangle(cell_left, top, width, box.cell_height, Kind.LEAF, radius=4))
             middle = cell_left + width / 2
             if cell.caption:
-                parts.append(
-                    _text(middle, top + 11, cell.caption, CAPTION_SIZE, ink="faint", fill=FAINT_INK.light)
-                )
+                parts.append(_text(middle, top + 11, cell.caption, CAPTION_SIZE, ink="faint", fill=FAINT_INK.light))
             parts.append(_text(middle, top + box.cell_height - 6, cell.shown, VALUE_SIZE, ink="ink"))
             cell_left += width + CELL_GAP
         top += box.cell_height + CELL_GAP
@@ -144,10 +142,9 @@ def _draw_box(box: Box, center: Point) -> list[str]:
 
 def _rectangle(x: float, y: float, width: float, height: float, kind: Kind, *, radius: int) -> str:
     tone = kind.value
-    return (
-        f'<rect class="{kind.class_name}" fill="{tone.fill.light}" stroke="{tone.line.light}" x="{_number(x)}" y="{_number(y)}"'
-        f' width="{_number(width)}" height="{_number(height)}" rx="{radius}"/>'
-    )
+    colors = f'class="{kind.class_name}" fill="{tone.fill.light}" stroke="{tone.line.light}"'
+    place = f'x="{_number(x)}" y="{_number(y)}" width="{_number(width)}" height="{_number(height)}"'
+    return f'<rect {colors} {place} rx="{radius}"/>'
 
 
 def _text(
@@ -163,9 +160,8 @@ def _text(
 ) -> str:
     name = f' class="{ink}"' if ink else ""
     inner = text if is_markup else escape(text)
-    return (
-        f'<text{name} fill="{fill}" x="{_number(x)}" y="{_number(y)}" font-size="{size}" text-anchor="{anchor}">{inner}</text>'
-    )
+    place = f'x="{_number(x)}" y="{_number(y)}" font-size="{size}" text-anchor="{anchor}"'
+    return f'<text{name} fill="{fill}" {place}>{inner}</text>'
 
 
 def _path(points: list[Point] | tuple[Point, ...]) -> str:
