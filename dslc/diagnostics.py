@@ -1,7 +1,8 @@
 """Diagnostics as data: what is wrong, where, and what to do; rendered only at the end.
 
-Families: 1xx reading a grammar file, 2xx grammar meaning, 3xx automaton, sampling and sentences, 4xx types and shapes of
-programs, 5xx emitted code, 6xx search configuration and runs, 9xx a bug in dslc. Each code has a section in docs/diagnostics.md.
+Families: 1xx reading a grammar file, 2xx grammar meaning, 3xx automaton, sampling and sentences, 4xx types and shapes
+of programs, 5xx emitted code, 6xx search configuration and runs, 9xx a bug in dslc. Each code has a section in
+docs/diagnostics.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from importlib.metadata import version
+from typing import Any
+from unicodedata import combining, east_asian_width
 
 from dslc.source import Span
 
@@ -151,7 +155,7 @@ class Diagnostic:
 class DslcError(Exception):
     """Input at fault: holds every diagnostic that could be collected, at least one of them an error.
 
-    Catch it and show `diagnostics`, or let the command line do so; the text of the exception is the rendered diagnostics.
+    Catch it and show `diagnostics`, or let the command line do so; the text of the exception is that of `render_text`.
     """
 
     def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
@@ -162,4 +166,162 @@ class DslcError(Exception):
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
-        return "\n".join(f"{d.severity.value}[{d.code.value}]: {d.message}" for d in self.diagnostics)
+        return render_text(self.diagnostics)
+
+
+# --- rendering --------------------------------------------------------------------------------------------------------
+
+_COLOR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTE: "1;36"}
+_GUTTER_COLOR = "1;34"
+_MAX_EXCERPT = 100
+"""Columns of an excerpt; longer lines are cut around the place."""
+
+
+def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
+    """Diagnostics for people: message, place, excerpt with carets, help and notes; a blank line between two of them.
+
+    Args:
+        diagnostics: What to show, in this order.
+        color: Use the terminal's colours.
+
+    Example:
+        >>> from dslc.source import SourceFile
+        >>> place = SourceFile("a.lark", 'start: block\\n').span(7, 12)
+        >>> print(render_text([Diagnostic(Code.INTERNAL_ERROR, Severity.ERROR, "no `block`", place, "define it")]))
+        error[DSLC901]: no `block`
+         --> a.lark:1:8
+          |
+        1 | start: block
+          |        ^^^^^
+          |
+        help: define it
+        note: docs/diagnostics.md#dslc901
+    """
+    return "\n\n".join(_render_one(diagnostic, color) for diagnostic in diagnostics)
+
+
+def _render_one(diagnostic: Diagnostic, color: bool) -> str:
+    def paint(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if color else text
+
+    accent = _COLOR[diagnostic.severity]
+    title = paint(f"{diagnostic.severity.value}[{diagnostic.code.value}]", accent)
+    lines = [f"{title}: {paint(_printable(diagnostic.message), '1')}"]
+    places = [*([Label(diagnostic.span, "")] if diagnostic.span else []), *diagnostic.labels]
+    width = max((len(str(place.span.location.line)) for place in places), default=0)
+    bar = paint("|", _GUTTER_COLOR)
+    for place in places:
+        is_primary = place.span is diagnostic.span
+        location = place.span.location
+        arrow = paint("-->" if is_primary else ":::", _GUTTER_COLOR)
+        lines.append(f"{' ' * width}{arrow} {place.span.file.name}:{location.line}:{location.column}")
+        text, start, length = _excerpt(place.span)
+        marks = paint(("^" if is_primary else "-") * length, accent if is_primary else _GUTTER_COLOR)
+        number = paint(str(location.line).rjust(width), _GUTTER_COLOR)
+        lines.append(f"{' ' * width} {bar}")
+        lines.append(f"{number} {bar} {text}".rstrip())
+        lines.append(f"{' ' * width} {bar} {' ' * start}{marks} {_printable(place.message)}".rstrip())
+    if places:
+        lines.append(f"{' ' * width} {bar}")
+    if diagnostic.help:
+        lines.append(f"{paint('help', '1;32')}: {_printable(diagnostic.help)}")
+    for note in (*diagnostic.notes, f"docs/diagnostics.md#{diagnostic.code.value.lower()}"):
+        lines.append(f"{paint('note', '1')}: {_printable(note)}")
+    return "\n".join(lines)
+
+
+def _printable(text: str) -> str:
+    """Text that cannot move the cursor or change colours: file contents are not trusted."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _excerpt(span: Span) -> tuple[str, int, int]:
+    """The line of a span as shown, the column of the first mark and the number of marks, as terminals count columns."""
+    location, end = span.location, span.end_location
+    line = span.file.line_text(location.line)
+    first = location.column - 1
+    last = end.column - 1 if end.line == location.line else len(line)
+    shown = [" " * 4 if character == "\t" else _printable(character) for character in line]
+    before = ""
+    if sum(map(_columns, shown)) > _MAX_EXCERPT:
+        left = max(0, min(first - _MAX_EXCERPT // 3, len(shown) - _MAX_EXCERPT))
+        right = left + _MAX_EXCERPT
+        before = "…" if left else ""
+        shown = shown[left:right] + ["…"] * (right < len(shown))
+        first, last = first - left, min(last - left, len(shown))
+    start = _columns(before) + sum(map(_columns, shown[:first]))
+    length = sum(map(_columns, shown[first:last]))
+    return before + "".join(shown), start, max(1, length)
+
+
+def _columns(text: str) -> int:
+    """Terminal columns: two for wide characters, none for combining ones."""
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def render_json(diagnostics: Iterable[Diagnostic], files: Iterable[str]) -> dict[str, Any]:
+    """Diagnostics as a `dslc.check/1` document, for `files`, the names of all files that were looked at.
+
+    Lines and columns count from 1 in code points, ends are exclusive; they are null where no place is at fault.
+    """
+    diagnostics = tuple(diagnostics)
+    return {
+        "format": "dslc.check/1",
+        "dslc": version("dslc"),
+        "files": list(files),
+        "counts": {s.value: sum(d.severity is s for d in diagnostics) for s in Severity},
+        "diagnostics": [
+            {
+                "code": diagnostic.code.value,
+                "severity": diagnostic.severity.value,
+                "message": diagnostic.message,
+                **_json_place(diagnostic.span),
+                "excerpt": diagnostic.span.file.line_text(diagnostic.span.location.line) if diagnostic.span else None,
+                "help": diagnostic.help,
+                "labels": [{**_json_place(label.span), "message": label.message} for label in diagnostic.labels],
+                "notes": list(diagnostic.notes),
+            }
+            for diagnostic in diagnostics
+        ],
+    }
+
+
+def _json_place(span: Span | None) -> dict[str, str | int | None]:
+    if span is None:
+        return dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
+    start, end = span.location, span.end_location
+    return {
+        "file": span.file.name,
+        "line": start.line,
+        "column": start.column,
+        "end_line": end.line,
+        "end_column": end.column,
+    }
+
+
+def render_github(diagnostics: Iterable[Diagnostic]) -> str:
+    """Diagnostics as workflow commands that GitHub shows beside the lines of a change; one a line.
+
+    Example:
+        >>> print(render_github([Diagnostic(Code.INTERNAL_ERROR, Severity.NOTE, "100% odd", help="look")]))
+        ::notice title=DSLC901::100%25 odd%0Ahelp: look
+    """
+    kinds = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+    lines = []
+    for diagnostic in diagnostics:
+        properties: dict[str, str | int] = {}
+        if diagnostic.span is not None:
+            start, end = diagnostic.span.location, diagnostic.span.end_location
+            properties = {"file": diagnostic.span.file.name, "line": start.line, "col": start.column}
+            properties |= {"endLine": end.line, "endColumn": end.column}
+        properties["title"] = diagnostic.code.value
+        fields = ",".join(f"{key}={_escape_github(str(value), ':,')}" for key, value in properties.items())
+        text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+        lines.append(f"::{kinds[diagnostic.severity]} {fields}::{_escape_github(text)}")
+    return "\n".join(lines)
+
+
+def _escape_github(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

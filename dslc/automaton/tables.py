@@ -1,9 +1,10 @@
 """The token automaton as tables, and the vocabulary that it speaks.
 
-A real-time pushdown machine for generation. A *slot* is a terminal with two or more literals, or a rule with two or more
-choices. A *run* is the list of slots that a choice leaves; a *position* is a slot of a run, numbered over all distinct runs;
-position 0 means done. State of one sequence: the position on top, a stack of return addresses (positions), and the
-*slack* = tokens left - the fewest tokens that finish everything open. A choice costs `extra` >= 0 of slack and is allowed iff
+A real-time pushdown machine for generation. A *slot* is a terminal with two or more literals, or a rule with two or
+more choices. A *run* is the list of slots that a choice leaves; a *position* is a slot of a run, numbered over all
+distinct runs; position 0 means done. State of one sequence: the position on top, a stack of return addresses
+(positions), and the *slack* = tokens left - the fewest tokens that finish everything open. A choice costs `extra` >= 0
+of slack and is allowed iff
 `extra <= slack`; it writes at most one return address, whatever its length. One step:
 
     row    = row_base[top] + min(slack, row_cap[top])         # the mask row
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +48,26 @@ class Token:
     """Rule of a stop or an alternative."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class TableLists:
+    """Tables of an automaton as lists: plain Python reads these faster than arrays."""
+
+    slot_base: list[int]
+    next: list[int]
+    row_base: list[int]
+    row_cap: list[int]
+    run: list[int]
+    extra: list[int]
+    allowed: list[tuple[int, ...]]
+    """Tokens that each mask row allows, in order; row 0 is empty."""
+
+
+@dataclass(frozen=True, eq=False)
 class TokenAutomaton:
     """Tables of one start symbol, good for every budget up to `max_budget`.
 
-    P positions (0 = done), S slots, V tokens and one padding column (`pad_id` = V), N mask rows. Row 0 allows only padding.
+    P positions (0 = done), S slots, V tokens and one padding column (`pad_id` = V), N mask rows. Row 0 allows only
+    padding.
     """
 
     vocabulary: tuple[Token, ...]
@@ -99,3 +116,24 @@ class TokenAutomaton:
     def num_positions(self) -> int:
         """P, position 0 included."""
         return len(self.slot)
+
+    @cached_property
+    def lists(self) -> TableLists:
+        """The tables as lists, made when first asked for."""
+        rows, tokens = np.nonzero(self.mask[:, :-1])
+        ends = np.searchsorted(rows, np.arange(1, len(self.mask) + 1))
+        of_row = tokens.tolist()
+        allowed: list[tuple[int, ...]] = []
+        begin = 0
+        for end in ends.tolist():
+            allowed.append(tuple(of_row[begin:end]))
+            begin = end
+        return TableLists(
+            self.slot_base.tolist(),
+            self.next.tolist(),
+            self.row_base.tolist(),
+            self.row_cap.tolist(),
+            self.run.tolist(),
+            self.extra.tolist(),
+            allowed,
+        )

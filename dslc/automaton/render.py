@@ -1,0 +1,36 @@
+"""Derivations and tokens to text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dslc.automaton.derivation import Derivation, Scanned
+from dslc.automaton.derive import tokens_to_derivation
+from dslc.automaton.lower import Lowering
+from dslc.language.grammar import BnfGrammar
+
+
+def render_derivation(bnf: BnfGrammar, derivation: Derivation) -> str:
+    """The sentence of a derivation: its literals, with a space between them if the grammar ignores a space."""
+    terminals = bnf.terminal_by_name
+    return bnf.joiner.join(terminals[leaf.terminal].literals[leaf.literal].text for leaf in scan_leaves(derivation))
+
+
+def render_tokens(lowering: Lowering, tokens: Sequence[int]) -> str:
+    """The sentence of a whole token sequence.
+
+    Raises:
+        DslcError: DSLC303 if the tokens are no sentence.
+    """
+    return render_derivation(lowering.bnf, tokens_to_derivation(lowering, tokens))
+
+
+def scan_leaves(derivation: Derivation) -> Iterator[Scanned]:
+    """The literals of a derivation in reading order."""
+    pending: list[Derivation | Scanned] = [derivation]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Scanned):
+            yield node
+        else:
+            pending.extend(reversed(node.children))

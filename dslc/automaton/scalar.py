@@ -1,0 +1,68 @@
+"""The automaton for one sequence, in plain Python: the runtime that the others are checked against."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from dslc.automaton.budget import check_budget
+from dslc.automaton.tables import TokenAutomaton
+
+Stack: TypeAlias = "tuple[()] | tuple[int, Stack]"
+"""Return addresses, innermost first: (position, rest), or () at the bottom."""
+
+
+class ScalarState(NamedTuple):
+    """State of one sequence; a value, so that a search may keep and resume any of them."""
+
+    top: int
+    """Position of the slot to fill; 0 when the sentence is finished."""
+    slack: int
+    """Tokens left - the fewest that finish everything open."""
+    stack: Stack
+
+
+_new = tuple.__new__  # half the price of calling the class
+
+
+def start_state(automaton: TokenAutomaton, budget: int) -> ScalarState:
+    """State before the first token, with `budget` tokens at most.
+
+    Raises:
+        DslcError: DSLC322 if no sentence fits the budget, with the smallest that works.
+    """
+    check_budget(automaton, budget)
+    return ScalarState(automaton.start_position, budget - automaton.min_tokens, ())
+
+
+def allowed_tokens(automaton: TokenAutomaton, state: ScalarState) -> tuple[int, ...]:
+    """Ids of the tokens that can come next, ascending: exactly those that a sentence within the budget has here.
+
+    Empty exactly when the sentence is finished.
+    """
+    top, slack, _ = state
+    tables = automaton.lists
+    cap = tables.row_cap[top]
+    return tables.allowed[tables.row_base[top] + (slack if slack < cap else cap)]
+
+
+def advance_state(automaton: TokenAutomaton, state: ScalarState, token: int) -> ScalarState:
+    """State after `token`, which must be one of `allowed_tokens`."""
+    top, slack, stack = state
+    tables = automaton.lists
+    cell = tables.slot_base[top] + token
+    slack -= tables.extra[cell]
+    assert slack >= 0, "only allowed tokens are taken"
+    following = tables.next[top]
+    run = tables.run[cell]
+    if run:
+        return _new(ScalarState, (run, slack, (following, stack) if following else stack))
+    if following:
+        return _new(ScalarState, (following, slack, stack))
+    if stack:
+        return _new(ScalarState, (stack[0], slack, stack[1]))
+    return _new(ScalarState, (0, slack, stack))
+
+
+def is_done(state: ScalarState) -> bool:
+    """Whether the sentence is finished."""
+    return state.top == 0
