@@ -1,1 +1,33 @@
 """Shared set-up: no network, one thread, Hypothesis profiles."""
+
+import os
+import socket
+
+# Before anything imports numpy or torch: results and times must not depend on the number of cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "dslc",
+    derandomize=True,  # the same examples in every run
+    deadline=None,  # times on a shared machine say nothing
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("soak", parent=settings.get_profile("dslc"), derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dslc"))
+
+_connect = socket.socket.connect
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+def _connect_locally(self: socket.socket, address: object) -> None:
+    """Connect within this machine only: a test that reaches for the network fails with a clear message."""
+    is_local = self.family == socket.AF_UNIX or (isinstance(address, tuple) and address[0] in _LOCAL)
+    if not is_local:
+        raise AssertionError(f"a test tried to connect to {address!r}: tests use no network")
+    _connect(self, address)  # type: ignore[arg-type]
+
+
+socket.socket.connect = _connect_locally  # type: ignore[method-assign,assignment]
