@@ -1,1 +1,52 @@
-"""tasks of a search."""
+"""What is searched for: the shipped tasks by name, and a user's own as `module:function`."""
+
+from __future__ import annotations
+
+import pkgutil
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.outcome import Task
+
+_NO_TASKS = ("user_function",)
+
+
+def task_names() -> tuple[str, ...]:
+    """Names of the shipped tasks: the modules of this folder that have a `make_task`.
+
+    Example:
+        >>> task_names()
+        ('digits',)
+    """
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NO_TASKS))
+
+
+def get_task(name: str, *, directory: Path | None = None) -> Task:
+    """The task of that name: a shipped one, or the function that `module:function` names.
+
+    Args:
+        name: as in `task_names()`, or `module:function`.
+        directory: where a user's module is looked for first; default: the current directory.
+
+    Raises:
+        DslcError: DSLC601 for an unknown name, DSLC602 for a module or function that cannot be had.
+    """
+    if ":" in name:
+        from dslc.search.tasks.user_function import load_user_function
+
+        return load_user_function(name, directory=directory)
+    if name in task_names():
+        task: Task = import_module(f"dslc.search.tasks.{name}").make_task()
+        return task
+    near = get_close_matches(name, task_names(), n=1)
+    raise DslcError(
+        Diagnostic(
+            Code.UNKNOWN_TASK,
+            Severity.ERROR,
+            f"there is no task `{name}`",
+            help=(f"did you mean `{near[0]}`? " if near else "")
+            + f"shipped are: {', '.join(task_names())}; your own function is named as module:function",
+        )
+    )

@@ -1,0 +1,157 @@
+"""The settings of a search, checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+
+MAX_EVALUATIONS = 1_000_000_000
+"""Most samples of one search; a limit on the settings only, to catch a slipped digit."""
+FAILURES_THAT_STOP = 10
+"""Distinct failed children of one code, before the first success, that end a run: a broken task shows at once."""
+
+
+def default_batch(evaluations: int) -> int:
+    """Samples a batch unless given: a thirtieth of the evaluations, between 5 and 20, never more than there are.
+
+    Example:
+        >>> [default_batch(n) for n in (3, 60, 300, 100_000)]
+        [3, 5, 10, 20]
+    """
+    return min(max(round(evaluations / 30), 5), 20, evaluations)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """Every setting of a search; construct it with `make_config`, which fills in the defaults.
+
+    Raises:
+        DslcError: DSLC605 with every value out of range.
+    """
+
+    task: str
+    """Name of the task: a shipped one, or `module:function`."""
+    strategy: str = "policy_gradient"
+    """Name of the strategy that proposes programs."""
+    evaluations: int = 200
+    """Samples of the strategy that are scored, 1 to 1e9; a repeat is answered from memory and counts."""
+    batch: int = 7
+    """Samples between two updates of the strategy, 1 to `evaluations`; default: evaluations / 30, between 5 and 20."""
+    control: int = 100
+    """Extra uniform samples beside the strategy's, 0 to 1e9, never told to it; default: evaluations / 2."""
+    seed: int = 0
+    """Seed of everything random, 0 to 2^63 - 1."""
+    device: str = "cpu"
+    """Where controller and children run: `cpu`, `cuda` or `cuda:N`."""
+    workers: int = 0
+    """Worker processes; 0: children run one after the other in this process, the only choice so far."""
+    child_threads: int = 1
+    """CPU threads of torch for controller and children, 1 to 256; rewards can depend on it."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the task, such as `epochs`; the task names those that it knows."""
+    strategy_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the strategy, such as `learning_rate`; the strategy names those that it knows."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_check_range("evaluations", self.evaluations, 1, MAX_EVALUATIONS),
+            *_check_range("batch", self.batch, 1, max(1, self.evaluations) if _is_int(self.evaluations) else 1),
+            *_check_range("control", self.control, 0, MAX_EVALUATIONS),
+            *_check_range("seed", self.seed, 0, 2**63 - 1),
+            *_check_range("workers", self.workers, 0, 0),
+            *_check_range("child_threads", self.child_threads, 1, 256),
+        ]
+        if not isinstance(self.device, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            problems.append(_bad_setting(f"`device` is {self.device!r}", "give `cpu`, `cuda` or `cuda:N`"))
+        if problems:
+            raise DslcError(problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain JSON values."""
+        return {**asdict(self), "options": dict(self.options), "strategy_options": dict(self.strategy_options)}
+
+
+def make_config(
+    task: str, *, evaluations: int = 200, batch: int | None = None, control: int | None = None, **settings: Any
+) -> SearchConfig:
+    """The checked settings, with the defaults that depend on others filled in.
+
+    Raises:
+        DslcError: DSLC604 for an unknown setting, DSLC605 for values out of range.
+    """
+    reject_unknown("setting", settings, [f.name for f in fields(SearchConfig)])
+    has_count = _is_int(evaluations) and evaluations >= 1
+    if batch is None:
+        batch = default_batch(evaluations) if has_count else 1
+    if control is None:
+        control = evaluations // 2 if has_count else 0
+    return SearchConfig(task=task, evaluations=evaluations, batch=batch, control=control, **settings)
+
+
+def reject_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Nothing, or an error for every name in `given` that is not in `known`, with the nearest that is.
+
+    Raises:
+        DslcError: DSLC604.
+    """
+    known = sorted(known)
+    problems = []
+    for name in given:
+        if name in known:
+            continue
+        near = get_close_matches(name, known, n=1)
+        problems.append(
+            Diagnostic(
+                Code.UNKNOWN_OPTION,
+                Severity.ERROR,
+                f"there is no {what} `{name}`",
+                help=(f"did you mean `{near[0]}`? " if near else "")
+                + (f"known are: {', '.join(known)}" if known else f"it takes no {what}"),
+            )
+        )
+    if problems:
+        raise DslcError(problems)
+
+
+def check_options(task_name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The task's options: the defaults with what is given put over them.
+
+    A given value must be a number where the default is one, whole where the default is, and not negative.
+
+    Raises:
+        DslcError: DSLC604 for an unknown name, DSLC605 for a value of another kind.
+    """
+    reject_unknown(f"option of task `{task_name}`", given, defaults)
+    problems = []
+    for name, value in given.items():
+        wants_int = _is_int(defaults[name])
+        is_number = _is_int(value) or isinstance(value, float)
+        if isinstance(defaults[name], str):
+            if not isinstance(value, str):
+                problems.append(_bad_setting(f"option `{name}` is {value!r}", "give a word"))
+        elif not is_number or (wants_int and not _is_int(value)) or value < (1 if wants_int else 0):
+            wanted = "a whole number from 1" if wants_int else "a number from 0"
+            problems.append(_bad_setting(f"option `{name}` is {value!r}", f"give {wanted}, such as {defaults[name]}"))
+    if problems:
+        raise DslcError(problems)
+    return {**defaults, **given}
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_range(name: str, value: object, low: int, high: int) -> list[Diagnostic]:
+    if _is_int(value) and low <= value <= high:  # type: ignore[operator]
+        return []
+    wanted = str(low) if low == high else f"a whole number from {low} to {high}"
+    return [_bad_setting(f"`{name}` is {value!r}", f"give {wanted}")]
+
+
+def _bad_setting(message: str, action: str) -> Diagnostic:
+    return Diagnostic(Code.BAD_SETTING, Severity.ERROR, message, help=action)

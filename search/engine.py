@@ -1,0 +1,253 @@
+"""The search itself: ask, evaluate, tell, a batch at a time; everything else hangs on it by store and callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from dslc.diagnostics import Code, Diagnostic, Severity
+from dslc.search.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
+from dslc.search.config import FAILURES_THAT_STOP, SearchConfig
+from dslc.search.control import control_candidate, control_due
+from dslc.search.evaluate import child_seed, hash_program, run_test
+from dslc.search.executors.job import Executor, Job
+from dslc.search.interrupt import InterruptGuard
+from dslc.search.ledger import Ledger, counters_to_json
+from dslc.search.outcome import Candidate, Context, Outcome, Strategy, Task
+from dslc.search.progress import Callback, Progress
+from dslc.search.store import RunStore, Sample
+
+if TYPE_CHECKING:
+    from dslc.space import Space
+
+FULL_TRAINING = 1.0
+"""Fidelity of every evaluation."""
+CHECKPOINT_SECONDS = 1.0
+"""Least time between two checkpoints, in s: quick batches share one, and on resume are answered from memory."""
+PROGRESS_SECONDS = 0.1
+"""Least time between two calls of the callbacks, in s."""
+
+
+class Status(Enum):
+    """How a run stands."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class Engine:
+    """One search over one run folder; `run` goes on from wherever that is: empty, interrupted or left by a crash."""
+
+    def __init__(
+        self,
+        space: Space,
+        task: Task,
+        strategy: Strategy,
+        executor: Executor,
+        config: SearchConfig,
+        store: RunStore,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.space, self.task, self.strategy, self.executor = space, task, strategy, executor
+        self.config, self.store, self.callbacks = config, store, tuple(callbacks)
+        self.ledger = Ledger(store, FULL_TRAINING)
+        self.notes: list[Diagnostic] = []
+        """What the user should know: damaged checkpoints, why the run ended early, a test that failed."""
+        self._names: dict[tuple[int, ...], tuple[str, str]] = {}  # tokens -> program hash, text
+        self._guard = InterruptGuard()
+        self._batch_mean: float | None = None
+        self._began = self._last_checkpoint = time.monotonic()
+        self._last_progress = -math.inf
+        self._seconds_before, self._samples_before = 0.0, 0  # of earlier sessions
+
+    def run(self) -> Status:
+        """Search until the evaluations are done; returns how it ended. Whatever finished is recorded."""
+        with self._guard:
+            try:
+                self._recover()
+                while self.ledger.counters.evaluations < self.config.evaluations:
+                    self._guard.check()
+                    candidates = self._ask()
+                    outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
+                    self._tell(candidates, outcomes)
+                self._test_best()
+                status = Status.FINISHED
+            except KeyboardInterrupt:
+                status = Status.INTERRUPTED
+            except _TooManyFailures:
+                status = Status.FAILED
+            counters = self.ledger.counters
+            self.store.commit()
+            self.store.write_info(
+                status=status.value, seconds={"total": self._seconds(), "controller": counters.controller_seconds}
+            )
+            self._report_progress(at_once=True)
+        return status
+
+    # --- one batch ------------------------------------------------------------------------------------------------
+
+    def _ask(self) -> list[Candidate]:
+        began = time.perf_counter()
+        wanted = min(self.config.batch, self.config.evaluations - self.ledger.counters.evaluations)
+        candidates = self.strategy.ask(wanted)
+        assert len(candidates) == wanted, f"{self.strategy.name} gave {len(candidates)} candidates for {wanted}"
+        self.ledger.counters.controller_seconds += time.perf_counter() - began
+        # `uniform` names the control; a strategy that samples uniformly is a policy like any other.
+        return [replace(c, origin="policy") if c.origin == "uniform" else c for c in candidates]
+
+    def _next_control(self, batch: int) -> list[Candidate]:
+        counters, config = self.ledger.counters, self.config
+        due = control_due(counters.evaluations + batch, config.evaluations, config.control)
+        return [control_candidate(self.space, config.seed, index) for index in range(counters.control, due)]
+
+    def _evaluate(self, own: Sequence[Candidate], control: Sequence[Candidate]) -> list[Outcome]:
+        """Outcomes of all candidates, in order; each is recorded as soon as it and those before it are known."""
+        samples, jobs = self._plan([*own, *control])
+        executions = iter(self.executor.run_jobs(jobs))
+        outcomes = []
+        for sample in samples:
+            while sample.program_hash not in self.ledger.outcome_by_hash:
+                with self._guard.droppable():
+                    execution = next(executions)
+                self.ledger.remember(execution)
+            outcomes.append(self.ledger.record(sample))
+            self._stop_if_nothing_works()
+            self._report_progress()
+            self._guard.check()
+        return outcomes
+
+    def _tell(self, own: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
+        """Let the strategy learn from its own samples, never from the control, and close the batch."""
+        counters = self.ledger.counters
+        rewards = [outcome.reward for outcome in outcomes[: len(own)]]
+        began = time.perf_counter()
+        floor = self._floor()
+        figures = self.strategy.tell([(c, floor if r is None else r) for c, r in zip(own, rewards, strict=True)])
+        counters.controller_seconds += time.perf_counter() - began
+        self.store.record_update(counters.batch, figures)
+        scored = [reward for reward in rewards if reward is not None]
+        self._batch_mean = sum(scored) / len(scored) if scored else None
+        counters.batch += 1
+        is_last = counters.evaluations >= self.config.evaluations
+        if is_last or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
+            self._checkpoint()
+
+    def _test_best(self) -> None:
+        """Train the best once more and take its test figure: the only time that test data are looked at."""
+        counters = self.ledger.counters
+        if counters.best_sample is None:
+            self.store.write_info(best=None)
+            return
+        program = self.space.decode(self.store.read_tokens(counters.best_sample))
+        with self._guard.droppable():
+            outcome = run_test(self.task, program, self._context(hash_program(program)))
+        test = None
+        if outcome is not None and outcome.diagnostic is not None:
+            self.notes.append(replace(outcome.diagnostic, severity=Severity.WARNING))
+        elif outcome is not None:
+            test = {"metric": self.task.metric.replace("validation", "test"), "value": outcome.reward}
+        self.store.write_info(best={"sample": counters.best_sample, "reward": counters.best_reward, "test": test})
+
+    # --- its parts ------------------------------------------------------------------------------------------------
+
+    def _plan(self, candidates: Sequence[Candidate]) -> tuple[list[Sample], list[Job]]:
+        """Each candidate with its id, hash and text, and a job for each program that has no outcome yet."""
+        samples: list[Sample] = []
+        jobs: dict[str, Job] = {}
+        for number, candidate in enumerate(candidates, start=self.ledger.counters.samples + 1):
+            tokens = tuple(candidate.tokens)
+            if tokens not in self._names:
+                program = self.space.decode(tokens)
+                self._names[tokens] = hash_program(program), program.text
+            program_hash, text = self._names[tokens]
+            if program_hash not in self.ledger.outcome_by_hash and program_hash not in jobs:
+                jobs[program_hash] = Job(program_hash, self.space.decode(tokens), self._context(program_hash))
+            log_prob = None if candidate.log_prob is None else float(candidate.log_prob)
+            batch, parents = self.ledger.counters.batch, tuple(candidate.parent_ids)
+            samples.append(Sample(number, batch, tokens, text, log_prob, program_hash, candidate.origin, parents))
+        return samples, list(jobs.values())
+
+    def _context(self, program_hash: str) -> Context:
+        config = self.config
+        seed = child_seed(config.seed, program_hash, FULL_TRAINING)
+        return Context(seed, config.device, config.child_threads, FULL_TRAINING, config.options)
+
+    def _floor(self) -> float:
+        """What a failed child counts as: the task's floor, or the worst reward so far where it names none."""
+        if math.isfinite(self.task.floor):
+            return self.task.floor
+        worst = self.ledger.counters.worst_reward
+        return 0.0 if worst is None else worst
+
+    def _stop_if_nothing_works(self) -> None:
+        for code, count in self.ledger.failures_before_success().items():
+            if count >= FAILURES_THAT_STOP:
+                self.notes.append(
+                    Diagnostic(
+                        Code.TOO_MANY_FAILURES,
+                        Severity.ERROR,
+                        f"the first {count} children failed with {code} and none succeeded, so the run stopped",
+                        help="mend the task or the grammar and start a new run; `dslc report` shows an example",
+                        notes=self.store.read_failure(code),
+                    )
+                )
+                raise _TooManyFailures
+
+    # --- going on after a crash, and telling how far it is ----------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Take up the last usable checkpoint; what was recorded after it is asked again and answered from memory."""
+        checkpoints, warnings = read_checkpoints(self.store.run_dir)
+        self.notes.extend(warnings)
+        usable = next((c for c in checkpoints if self.ledger.restore(c.counters)), None)
+        if usable is not None:
+            self.strategy.load_state_dict(usable.strategy)
+        else:
+            self.ledger.restore(None)
+        self._seconds_before, self._samples_before = self.ledger.counters.seconds, self.ledger.counters.samples
+
+    def _checkpoint(self) -> None:
+        counters = self.ledger.counters
+        counters.seconds = self._seconds()
+        self.store.commit()  # first: a checkpoint must never be ahead of the samples
+        write_checkpoint(
+            self.store.run_dir, Checkpoint(counters.batch, self.strategy.state_dict(), counters_to_json(counters))
+        )
+        self._last_checkpoint = time.monotonic()
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began
+
+    def _report_progress(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not self.callbacks or (not at_once and now - self._last_progress < PROGRESS_SECONDS):
+            return
+        self._last_progress = now
+        counters, config = self.ledger.counters, self.config
+        progress = Progress(
+            evaluations=counters.evaluations,
+            total=config.evaluations,
+            control=counters.control,
+            control_total=config.control,
+            best=counters.best_reward,
+            best_text=counters.best_text,
+            batch_mean=self._batch_mean,
+            control_mean=counters.control_sum / counters.control_scored if counters.control_scored else None,
+            failed=counters.failed,
+            trained=len(self.ledger.hashes),
+            exhausted=len(self.ledger.sentences) >= self.space.count(),
+            seconds=self._seconds(),
+            rate=(counters.samples - self._samples_before) / max(now - self._began, 1e-9),
+        )
+        for callback in self.callbacks:
+            callback(progress)
+
+
+class _TooManyFailures(Exception):  # noqa: N818 - not an error of the caller's: it only ends the loop
+    """Every child so far failed alike."""

@@ -1,0 +1,162 @@
+"""What a search knows: outcomes by program, counts, and what a crash left recorded beyond the last checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.executors.job import Execution
+from dslc.search.outcome import Outcome
+from dslc.search.store import Evaluation, RunStore, Sample
+
+LOG_PROB_TOLERANCE = 1e-3
+"""Nats by which the log-probability of a sample asked again may differ: another machine rounds differently."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has been counted so far; at a batch boundary part of the checkpoint."""
+
+    batch: int = 0
+    evaluations: int = 0
+    control: int = 0
+    failed: int = 0
+    best_sample: int | None = None
+    best_reward: float | None = None
+    best_text: str | None = None
+    worst_reward: float | None = None
+    """Worst reward of the strategy's samples: what a failed child counts as where the task names no floor."""
+    control_sum: float = 0.0
+    control_scored: int = 0
+    early_failures: dict[str, int] = field(default_factory=dict)
+    """Distinct failed children by code, counted until the first success."""
+    has_success: bool = False
+    seconds: float = 0.0
+    """Wall-clock time of the run, in s."""
+    controller_seconds: float = 0.0
+    """Time in the strategy's ask and tell, in s."""
+
+    @property
+    def samples(self) -> int:
+        """Samples so far; their ids are 1 to this."""
+        return self.evaluations + self.control
+
+
+class Ledger:
+    """Outcomes and counts of a run, kept equal to what its store holds."""
+
+    def __init__(self, store: RunStore, fidelity: float) -> None:
+        self.store = store
+        self.fidelity = fidelity
+        self.counters = Counters()
+        self.outcome_by_hash: dict[str, Outcome] = {}
+        self.hashes: set[str] = set()
+        """Programs of the samples up to the counters; smaller than `outcome_by_hash` while a resumed run catches up."""
+        self.sentences: set[tuple[int, ...]] = set()
+        self._recorded: dict[int, Sample] = {}
+
+    def restore(self, counters: Mapping[str, Any] | None) -> bool:
+        """Take up the counters of a checkpoint (None: the start) and what the store holds.
+
+        Returns False, with nothing taken up, if samples before the checkpoint are missing from the store: after a power
+        cut the database can be older than the checkpoint.
+        """
+        restored = Counters(**counters) if counters is not None else Counters()
+        before: list[Sample] = []
+        after: dict[int, Sample] = {}
+        for sample in self.store.read_samples():
+            if sample.id <= restored.samples:
+                before.append(sample)
+            else:
+                after[sample.id] = sample
+        if len(before) != restored.samples:
+            return False
+        self.counters, self._recorded = restored, after
+        self.hashes = {sample.program_hash for sample in before}
+        self.sentences = {sample.tokens for sample in before}
+        self.outcome_by_hash = {
+            program_hash: outcome
+            for program_hash, fidelity, outcome in self.store.read_evaluations()
+            if fidelity == self.fidelity
+        }
+        return True
+
+    def remember(self, execution: Execution) -> None:
+        """Note what a program came to."""
+        self.outcome_by_hash[execution.program_hash] = execution.outcome
+        self.store.record_evaluation(
+            Evaluation(execution.program_hash, self.fidelity, execution.outcome, execution.seconds, execution.worker)
+        )
+
+    def record(self, sample: Sample) -> Outcome:
+        """Note a sample whose outcome is known, or check it against what was recorded before a crash, and count it."""
+        outcome = self.outcome_by_hash[sample.program_hash]
+        recorded = self._recorded.pop(sample.id, None)
+        if recorded is None:
+            self.store.record_sample(sample)
+        else:
+            _check_same(recorded, sample)
+        self._count(sample, outcome)
+        return outcome
+
+    def failures_before_success(self) -> dict[str, int]:
+        """Distinct failed children by code; empty once a child has succeeded."""
+        return {} if self.counters.has_success else self.counters.early_failures
+
+    def _count(self, sample: Sample, outcome: Outcome) -> None:
+        counters, reward = self.counters, outcome.reward
+        is_new = sample.program_hash not in self.hashes
+        self.hashes.add(sample.program_hash)
+        self.sentences.add(sample.tokens)
+        if reward is None:
+            counters.failed += 1
+            if is_new and not counters.has_success and outcome.diagnostic is not None:
+                code = outcome.diagnostic.code.value
+                counters.early_failures[code] = counters.early_failures.get(code, 0) + 1
+        counters.has_success = counters.has_success or reward is not None
+        if sample.origin == "uniform":
+            counters.control += 1
+            if reward is not None:
+                counters.control_sum += reward
+                counters.control_scored += 1
+            return
+        counters.evaluations += 1
+        if reward is None:
+            return
+        if counters.worst_reward is None or reward < counters.worst_reward:
+            counters.worst_reward = reward
+        if counters.best_reward is None or reward > counters.best_reward:
+            counters.best_sample, counters.best_reward, counters.best_text = sample.id, reward, sample.text
+
+
+def counters_to_json(counters: Counters) -> dict[str, Any]:
+    """The counters as JSON values, for a checkpoint."""
+    return asdict(counters)
+
+
+def _check_same(recorded: Sample, asked: Sample) -> None:
+    """Nothing, or an error if asking again gave another sample than the one recorded.
+
+    Raises:
+        DslcError: DSLC626.
+    """
+    near = recorded.log_prob == asked.log_prob or (
+        recorded.log_prob is not None
+        and asked.log_prob is not None
+        and abs(recorded.log_prob - asked.log_prob) <= LOG_PROB_TOLERANCE
+    )
+    parts = ("batch", "tokens", "text", "program_hash", "origin", "parent_ids")
+    different = [part for part in parts if getattr(recorded, part) != getattr(asked, part)]
+    if not different and near:
+        return
+    raise DslcError(
+        Diagnostic(
+            Code.HISTORY_DIFFERS,
+            Severity.ERROR,
+            f"sample {asked.id} is not the one recorded: {', '.join(different or ['log_prob'])} differ on going on",
+            help="resume on the machine and with the versions of torch and dslc that run.json names",
+            notes=(f"recorded: {recorded.text}", f"asked again: {asked.text}"),
+        )
+    )

@@ -1,0 +1,48 @@
+"""What a running search tells those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search is."""
+
+    evaluations: int
+    """Samples of the strategy scored so far."""
+    total: int
+    """Samples of the strategy to score in all."""
+    control: int
+    """Uniform control samples scored so far."""
+    control_total: int
+    """Uniform control samples to score in all."""
+    best: float | None
+    """Best reward of the strategy's samples, in the task's unit."""
+    best_text: str | None
+    """Sentence of that sample."""
+    batch_mean: float | None
+    """Mean reward of the strategy's last finished batch, failed children left out."""
+    control_mean: float | None
+    """Mean reward of the control so far, failed children left out."""
+    failed: int
+    """Samples without a reward, of both kinds."""
+    trained: int
+    """Distinct programs evaluated."""
+    exhausted: bool
+    """Whether every sentence of the space has been seen: what follows is answered from memory."""
+    seconds: float
+    """Wall-clock time of the run so far, in s, earlier sessions included."""
+    rate: float
+    """Samples a second of this session, of both kinds, answers from memory included."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the time left in s at the rate so far; None before the first sample."""
+        left = self.total - self.evaluations + self.control_total - self.control
+        return left / self.rate if self.rate > 0 else None
+
+
+Callback = Callable[[Progress], None]
+"""Called at most ten times a second while a search runs, and once at its end."""

@@ -1,0 +1,340 @@
+"""`search` and `resume`: from a space, a task and settings to a run folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.config import SearchConfig, check_options, make_config
+from dslc.search.engine import Engine, Status
+from dslc.search.executors.in_process import InProcessExecutor
+from dslc.search.lock import RunLock
+from dslc.search.outcome import Context, Outcome, Strategy, Task
+from dslc.search.progress import Callback
+from dslc.search.result import SearchResult
+from dslc.search.store import RunStore, read_info
+from dslc.search.tasks import get_task
+from dslc.search.tasks.user_function import UserFunction
+
+if TYPE_CHECKING:
+    from dslc.space import Program, Space
+
+
+def search(
+    space: Space,
+    *,
+    task: str | Task | Callable[[Program, Context], float | Outcome],
+    strategy: str | Strategy = "policy_gradient",
+    evaluations: int | None = None,
+    batch: int | None = None,
+    control: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    workers: int = 0,
+    child_threads: int = 1,
+    options: Mapping[str, Any] | None = None,
+    strategy_options: Mapping[str, Any] | None = None,
+    run_dir: str | Path | None = None,
+    overwrite: bool = False,
+    command: str | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> SearchResult:
+    """Search `space` for programs that score well, and record everything in a run folder.
+
+    Ctrl-C and SIGTERM end it early with everything finished recorded; `resume` goes on. On a CPU the same settings give
+    the same history on one machine with one version of torch, resumed or not.
+
+    Args:
+        space: what to search.
+        task: name of a shipped task, `module:function`, a task, or a function `reward(program, context)`.
+        strategy: a name of `dslc.search.strategies.STRATEGY_NAMES`, or a strategy made for this space.
+        evaluations: samples of the strategy to score; a repeat is answered from memory and counts. Default: the task's.
+        batch: samples between two updates; default: evaluations / 30, between 5 and 20.
+        control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2.
+        seed: of everything random.
+        device: `cpu`, `cuda` or `cuda:N`, for controller and children.
+        workers: 0, children run in this process.
+        child_threads: CPU threads of torch for controller and children.
+        options: options of the task, such as `{"epochs": 5}`.
+        strategy_options: options of the strategy.
+        run_dir: the run folder, new or empty; default: `runs/<grammar>-<task>-<time>`.
+        overwrite: remove a run that is in `run_dir`.
+        command: how the search was started, for the record.
+        callbacks: called with a `Progress` at most ten times a second and once at the end.
+
+    Returns:
+        The run, whose `status` is `finished`, `interrupted` or `failed` (ten children failed alike, none succeeded).
+
+    Raises:
+        DslcError: before the first sample, with what is wrong with the settings, the task or the folder.
+    """
+    task, directory = _resolve_task(task), str(Path.cwd())
+    config = make_config(
+        task.name,
+        strategy=strategy if isinstance(strategy, str) else strategy.name,
+        evaluations=task.evaluations if evaluations is None else evaluations,
+        batch=batch,
+        control=control,
+        seed=seed,
+        device=device,
+        workers=workers,
+        child_threads=child_threads,
+        options=_task_options(task, options or {}),
+        strategy_options=dict(strategy_options or {}),
+    )
+    _check_target(task, space)
+    with _torch_threads(config):
+        data_sha256 = _prepare_task(task)
+        if isinstance(strategy, str):
+            strategy = _make_strategy(config, space)
+        folder = _choose_folder(space, task, run_dir, overwrite)
+        grammar_copy = Path(space.file.name).name.replace("<text>", "text.lark")
+        info = {
+            "command": command or f"dslc.search.search({space!r}, task={task.name!r})",
+            "config": config.to_json(),
+            "grammar": {
+                "file": space.file.name,
+                "copy": f"grammar/{grammar_copy}",
+                "sha256": sha256(space.file.text.encode()).hexdigest(),
+                "start": space.start,
+                "target": space.target,
+                "max_tokens": space.max_tokens,
+            },
+            "task": {**_describe_task(task), "directory": directory},
+            "environment": _describe_environment(config, data_sha256),
+            "status": Status.RUNNING.value,
+            "started_at": time.time(),
+        }
+        store = RunStore.create(folder, info, {grammar_copy: space.file.text})
+        return _run(space, task, strategy, config, store, callbacks)
+
+
+def resume(
+    run_dir: str | Path,
+    *,
+    task: Task | Callable[[Program, Context], float | Outcome] | None = None,
+    strategy: Strategy | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> SearchResult:
+    """Go on with an interrupted or crashed run until its evaluations are done; nothing recorded is run again.
+
+    The run's own copy of the grammar is used: one that changed since makes no difference, and a note says so. A run
+    that has ended comes back as it is.
+
+    Args:
+        run_dir: the run folder.
+        task: the task, needed only where it was not given by a name that can be looked up again.
+        strategy: the strategy as it was at the start, needed only where it was not given by name.
+        callbacks: as in `search`.
+
+    Raises:
+        DslcError: if the folder is no run, is in use, or goes on differently than recorded (another version of torch).
+    """
+    run_dir = Path(run_dir)
+    info = read_info(run_dir)
+    if info["status"] in (Status.FINISHED.value, Status.FAILED.value):
+        return SearchResult(run_dir)
+    config = SearchConfig(**info["config"])
+    result = SearchResult(run_dir)
+    notes = _grammar_notes(info)
+    found = _find_task_again(info) if task is None else _resolve_task(task)
+    with _torch_threads(config):
+        _prepare_task(found)
+        strategy = strategy or _make_strategy(config, result.space)
+        store = RunStore.reopen(run_dir)
+        store.write_info(status=Status.RUNNING.value)
+        return _run(result.space, found, strategy, config, store, callbacks, notes)
+
+
+def _run(
+    space: Space,
+    task: Task,
+    strategy: Strategy,
+    config: SearchConfig,
+    store: RunStore,
+    callbacks: Sequence[Callback],
+    notes: Sequence[Diagnostic] = (),
+) -> SearchResult:
+    engine = Engine(space, task, strategy, InProcessExecutor(task), config, store, callbacks)
+    try:
+        engine.run()
+    except BaseException:
+        store.write_info(status=Status.INTERRUPTED.value)
+        raise
+    finally:
+        store.close()
+    return SearchResult(store.run_dir, notes=(*notes, *engine.notes))
+
+
+# --- the task -------------------------------------------------------------------------------------------------------
+
+
+def _resolve_task(task: str | Task | Callable[[Program, Context], float | Outcome]) -> Task:
+    if isinstance(task, str):
+        return get_task(task)
+    if hasattr(task, "evaluate") and hasattr(task, "name"):
+        return task
+    assert callable(task), "a task is a name, a Task or a function"
+    return UserFunction(task)
+
+
+def _find_task_again(info: Mapping[str, Any]) -> Task:
+    name, directory = info["task"]["name"], Path(info["task"]["directory"])
+    try:
+        return get_task(name, directory=directory)
+    except DslcError as error:
+        raise DslcError(
+            [
+                *error.diagnostics,
+                Diagnostic(
+                    Code.TASK_NEEDED,
+                    Severity.ERROR,
+                    f"the task `{name}` of this run cannot be looked up by its name",
+                    help="give it: dslc.search.resume(run_dir, task=...)",
+                ),
+            ]
+        ) from error
+
+
+def _task_options(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a task that declares which it knows, otherwise those given, unchecked."""
+    defaults = getattr(task, "options", None)
+    return dict(given) if defaults is None else check_options(task.name, given, defaults)
+
+
+def _prepare_task(task: Task) -> str | None:
+    """Let a task with data load them now, so that what is missing is said before the first sample; their sha256."""
+    prepare = getattr(task, "prepare", None)
+    return None if prepare is None else prepare()
+
+
+def _check_target(task: Task, space: Space) -> None:
+    if task.accepts is None or space.target in task.accepts:
+        return
+    has = f"has the target `{space.target}`" if space.target else "has no target"
+    raise DslcError(
+        Diagnostic(
+            Code.TASK_REFUSES_TARGET,
+            Severity.ERROR,
+            f"task `{task.name}` cannot score programs of `{space.name}`, which {has}",
+            span=space.file.span(0),
+            help=f"it accepts {', '.join(task.accepts)}; a function of your own, module:function, can score any",
+        )
+    )
+
+
+def _describe_task(task: Task) -> dict[str, Any]:
+    reference = task.reference
+    return {
+        "name": task.name,
+        "metric": task.metric,
+        "unit": task.unit,
+        "floor": task.floor if abs(task.floor) < float("inf") else None,
+        "accepts": None if task.accepts is None else list(task.accepts),
+        "reference": None
+        if reference is None
+        else {"label": reference[0], "value": reference[1], "command": reference[2]},
+    }
+
+
+# --- what it runs with ----------------------------------------------------------------------------------------------
+
+
+def _make_strategy(config: SearchConfig, space: Space) -> Strategy:
+    from dslc.search.strategies import make_strategy
+
+    return make_strategy(
+        config.strategy,
+        space,
+        evaluations=config.evaluations,
+        batch=config.batch,
+        seed=config.seed,
+        device=config.device,
+        options=config.strategy_options,
+    )
+
+
+@contextmanager
+def _torch_threads(config: SearchConfig) -> Iterator[None]:
+    """Give torch the run's number of threads, since sums depend on it, and check the device.
+
+    Raises:
+        DslcError: DSLC607 if a GPU is asked for and there is none.
+    """
+    import torch
+
+    if config.device != "cpu":
+        number = int(config.device.partition(":")[2] or 0)
+        if not torch.cuda.is_available() or number >= torch.cuda.device_count():
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            raise DslcError(
+                Diagnostic(
+                    Code.NO_CUDA,
+                    Severity.ERROR,
+                    f"device `{config.device}` is not there: torch {torch.__version__} sees {count} CUDA devices",
+                    help="use --device cpu, or install a torch build for CUDA beside a driver",
+                )
+            )
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.child_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _describe_environment(config: SearchConfig, data_sha256: str | None) -> dict[str, Any]:
+    import torch
+
+    return {
+        "dslc": importlib.metadata.version("dslc"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "child_threads": config.child_threads,
+        "data_sha256": data_sha256,
+    }
+
+
+# --- the folder -----------------------------------------------------------------------------------------------------
+
+
+def _choose_folder(space: Space, task: Task, run_dir: str | Path | None, overwrite: bool) -> Path:
+    if run_dir is None:
+        name = f"{space.name}-{task.name.replace(':', '.')}-{time.strftime('%Y%m%d-%H%M%S')}"
+        name = "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
+        folder, number = Path("runs") / name, 1
+        while folder.exists():  # two searches started in one second
+            number += 1
+            folder = Path("runs") / f"{name}-{number}"
+        return folder
+    folder = Path(run_dir)
+    if overwrite and (folder / "run.json").exists():
+        RunLock(folder).release()  # refused while a search is running there
+        for name in ("run.json", "samples.sqlite", "samples.sqlite-wal", "samples.sqlite-shm", "report.html", "lock"):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("checkpoints", "grammar"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    return folder
+
+
+def _grammar_notes(info: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
+    original = Path(info["grammar"]["file"])
+    if not original.is_file() or sha256(original.read_bytes()).hexdigest() == info["grammar"]["sha256"]:
+        return ()
+    return (
+        Diagnostic(
+            Code.GRAMMAR_CHANGED,
+            Severity.NOTE,
+            f"`{original}` has changed since the run began, which goes on with its own copy",
+            help="start a new run to search the changed grammar",
+        ),
+    )

@@ -1,0 +1,292 @@
+"""The run folder, format 1: what ran, the grammar verbatim, and every sample as it finishes.
+
+`run.json`, `grammar/`, `samples.sqlite` (user_version 1, write-ahead log), `checkpoints/`, `lock`, `report.html`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.checkpoints import write_file
+from dslc.search.lock import RunLock
+from dslc.search.outcome import Outcome
+
+FORMAT = 1
+COMMIT_SECONDS = 0.05
+"""Least time between two commits, in s: instant rewards share one, a child that took longer is committed at once."""
+
+SCHEMA = """
+CREATE TABLE samples(id INTEGER PRIMARY KEY, batch INT, tokens TEXT, text TEXT, log_prob REAL, program_hash TEXT,
+    origin TEXT, parent_ids TEXT, created_at REAL);
+CREATE INDEX samples_by_hash ON samples(program_hash);
+CREATE TABLE evaluations(program_hash TEXT, fidelity REAL, reward REAL NULL, metrics TEXT, code TEXT NULL,
+    message TEXT NULL, seconds REAL, worker TEXT, finished_at REAL, PRIMARY KEY(program_hash, fidelity));
+CREATE TABLE batches(id INTEGER PRIMARY KEY, tokens BLOB, rewards BLOB, origin BLOB);
+CREATE TABLE updates(batch INTEGER PRIMARY KEY, figures TEXT);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A row of `samples` as the engine knows it: one proposed program."""
+
+    id: int
+    batch: int
+    tokens: tuple[int, ...]
+    text: str
+    log_prob: float | None
+    program_hash: str
+    origin: str
+    parent_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A row of `evaluations`: what one program came to."""
+
+    program_hash: str
+    fidelity: float
+    outcome: Outcome
+    seconds: float
+    worker: str
+
+
+class RunStore:
+    """The run folder of a search that is running: locked, and written by this process alone."""
+
+    def __init__(self, run_dir: Path, lock: RunLock, info: dict[str, Any]) -> None:
+        self.run_dir = run_dir
+        self.info = info
+        """Content of run.json."""
+        self._lock = lock
+        self._database = sqlite3.connect(run_dir / "samples.sqlite", isolation_level=None, timeout=60)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._samples: list[tuple[Any, ...]] = []
+        self._evaluations: list[tuple[Any, ...]] = []
+        self._updates: list[tuple[Any, ...]] = []
+        self._last_commit = time.monotonic()
+
+    # --- opening --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, run_dir: Path, info: Mapping[str, Any], files: Mapping[str, str]) -> RunStore:
+        """A new run folder with the grammar `files` (relative path to text) in it.
+
+        Raises:
+            DslcError: DSLC622 if the folder has something in it, DSLC621 if a search is creating it.
+        """
+        if run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+            raise DslcError(
+                Diagnostic(
+                    Code.RUN_EXISTS,
+                    Severity.ERROR,
+                    f"`{run_dir}` exists and is not empty",
+                    help="give another folder, go on with `dslc resume` if it is a run, or replace that with --force",
+                )
+            )
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = RunLock(run_dir)
+        for name, text in files.items():
+            path = run_dir / "grammar" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        with closing(sqlite3.connect(run_dir / "samples.sqlite")) as database:
+            database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
+        store = cls(run_dir, lock, {"format": FORMAT, **info})
+        store.write_info()  # last: a folder without run.json is no run
+        return store
+
+    @classmethod
+    def reopen(cls, run_dir: Path) -> RunStore:
+        """The folder of a run that stopped, locked again.
+
+        Raises:
+            DslcError: DSLC621 if a search runs in it, DSLC623 and DSLC624 as `read_info`.
+        """
+        read_info(run_dir)
+        lock = RunLock(run_dir)
+        return cls(run_dir, lock, read_info(run_dir))
+
+    def close(self) -> None:
+        """Commit, fold the write-ahead log into the database and give the folder free."""
+        self.commit()
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.close()
+        self._lock.release()
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def write_info(self, **changes: Any) -> None:
+        """Put `changes` into run.json."""
+        self.info.update(changes)
+        write_file(self.run_dir / "run.json", json.dumps(self.info, indent=1).encode())
+
+    def record_sample(self, sample: Sample) -> None:
+        """Note a finished sample; its evaluation, noted before, goes into the same transaction."""
+        row = (sample.id, sample.batch, json.dumps(sample.tokens), sample.text, sample.log_prob, sample.program_hash)
+        self._samples.append((*row, sample.origin, json.dumps(sample.parent_ids), time.time()))
+        if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+            self.commit()
+
+    def record_evaluation(self, evaluation: Evaluation) -> None:
+        """Note what a program came to; written with its sample."""
+        outcome = evaluation.outcome
+        problem = outcome.diagnostic
+        self._evaluations.append(
+            (
+                evaluation.program_hash,
+                evaluation.fidelity,
+                outcome.reward,
+                _figures_json(outcome.metrics),
+                problem.code.value if problem else None,
+                "\n".join((problem.message, *problem.notes)) if problem else None,
+                evaluation.seconds,
+                evaluation.worker,
+                time.time(),
+            )
+        )
+
+    def record_update(self, batch: int, figures: Mapping[str, float]) -> None:
+        """Note what the strategy's update of a batch was like, such as its entropy."""
+        self._updates.append((batch, _figures_json(figures)))
+
+    def commit(self) -> None:
+        """Write what has been noted, in one transaction."""
+        self._last_commit = time.monotonic()
+        if not (self._samples or self._evaluations or self._updates):
+            return
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?)", self._evaluations)
+            self._database.executemany("INSERT INTO samples VALUES (?,?,?,?,?,?,?,?,?)", self._samples)
+            self._database.executemany("INSERT OR IGNORE INTO updates VALUES (?,?)", self._updates)
+        self._samples.clear()
+        self._evaluations.clear()
+        self._updates.clear()
+
+    # --- reading back, to go on -----------------------------------------------------------------------------------
+
+    def read_samples(self) -> Iterator[Sample]:
+        """The samples recorded so far, in order."""
+        query = "SELECT id, batch, tokens, text, log_prob, program_hash, origin, parent_ids FROM samples ORDER BY id"
+        for row in self._database.execute(query):
+            tokens, parents = tuple(json.loads(row[2])), tuple(json.loads(row[7]))
+            yield Sample(row[0], row[1], tokens, row[3], row[4], row[5], row[6], parents)
+
+    def read_evaluations(self) -> Iterator[tuple[str, float, Outcome]]:
+        """Program hash, fidelity and outcome of everything evaluated so far."""
+        query = "SELECT program_hash, fidelity, reward, metrics, code, message FROM evaluations"
+        for program_hash, fidelity, reward, metrics, code, message in self._database.execute(query):
+            yield program_hash, fidelity, restore_outcome(reward, metrics, code, message)
+
+    def read_tokens(self, sample: int) -> tuple[int, ...]:
+        """Tokens of the sample of that id."""
+        self.commit()
+        (tokens,) = self._database.execute("SELECT tokens FROM samples WHERE id = ?", (sample,)).fetchone()
+        return tuple(json.loads(tokens))
+
+    def read_failure(self, code: str) -> tuple[str, ...]:
+        """Lines that tell of the first child that failed with `code`: its sentence, message and frames."""
+        self.commit()
+        query = """SELECT text, message FROM samples JOIN evaluations USING (program_hash) WHERE code = ?
+            ORDER BY id LIMIT 1"""
+        row = self._database.execute(query, (code,)).fetchone()
+        return (f"for example: {row[0]}", *row[1].split("\n")) if row else ()
+
+
+def _figures_json(figures: Mapping[str, float]) -> str:
+    """JSON has no NaN: a figure that is not finite is null."""
+    return json.dumps({name: value if math.isfinite(value) else None for name, value in figures.items()})
+
+
+def restore_outcome(reward: float | None, metrics: str | None, code: str | None, message: str | None) -> Outcome:
+    """The outcome that a row of `evaluations` tells of."""
+    values = {name: math.nan if value is None else value for name, value in json.loads(metrics or "{}").items()}
+    if code is None:
+        return Outcome(reward, values)
+    first, *notes = (message or "").split("\n")
+    return Outcome(reward, values, Diagnostic(Code(code), Severity.ERROR, first, notes=tuple(notes)))
+
+
+def read_info(run_dir: Path) -> dict[str, Any]:
+    """Content of a run folder's run.json.
+
+    Raises:
+        DslcError: DSLC623 if it is no run folder, DSLC624 if a newer dslc wrote it.
+    """
+    try:
+        info = json.loads((run_dir / "run.json").read_bytes())
+        written = int(info["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DslcError(
+            Diagnostic(
+                Code.NOT_A_RUN,
+                Severity.ERROR,
+                f"`{run_dir}` is not the folder of a run",
+                help="give the folder that `dslc search` named, normally under runs/",
+                notes=(f"{type(error).__name__}: {error}",),
+            )
+        ) from None
+    if written > FORMAT:
+        raise DslcError(
+            Diagnostic(
+                Code.NEWER_RUN,
+                Severity.ERROR,
+                f"`{run_dir}` has format {written}; this dslc knows up to {FORMAT}",
+                help=f"use dslc {info.get('environment', {}).get('dslc', 'of a later version')} or newer",
+            )
+        )
+    assert isinstance(info, dict)
+    return info
+
+
+def connect_for_reading(run_dir: Path) -> sqlite3.Connection:
+    """A connection that cannot write, not even a lock that a running search would wait for.
+
+    Raises:
+        DslcError: DSLC623 if there is no database, DSLC624 if a newer dslc wrote it.
+    """
+    path = (run_dir / "samples.sqlite").resolve()
+    uri = f"{path.as_uri()}?mode=ro"
+    try:
+        database = sqlite3.connect(uri, uri=True, timeout=60)
+        try:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            database.execute("SELECT 1 FROM samples LIMIT 1").fetchone()
+        except (
+            sqlite3.OperationalError
+        ):  # a folder without write permission has no place for the shared index of the log
+            database.close()
+            database = sqlite3.connect(f"{uri}&immutable=1", uri=True)
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise DslcError(
+            Diagnostic(
+                Code.NOT_A_RUN,
+                Severity.ERROR,
+                f"`{run_dir}` has no readable samples",
+                help="give the folder that `dslc search` named, normally under runs/",
+                notes=(f"{type(error).__name__}: {error}",),
+            )
+        ) from None
+    if version > FORMAT:
+        database.close()
+        raise DslcError(
+            Diagnostic(
+                Code.NEWER_RUN,
+                Severity.ERROR,
+                f"the samples of `{run_dir}` have format {version}; this dslc knows up to {FORMAT}",
+                help="use a newer dslc",
+            )
+        )
+    return database
