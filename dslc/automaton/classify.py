@@ -361,8 +361,8 @@ def _fuse(
         option_heads[symbol] = own_heads
         needed = {head for head in own_heads if head is not None and head >= num_terminals}
         waits[symbol] = len(needed)
-        for head in sorted(needed):
-            waiters.setdefault(head, []).append(symbol)
+        for needed_head in sorted(needed):
+            waiters.setdefault(needed_head, []).append(symbol)
         if not needed:
             ready.append(symbol)
     order: list[int] = []
@@ -493,12 +493,14 @@ def classify_rules(trimmed: BnfGrammar, start: str) -> Classification:
         group = _group(draft.rule)
         if draft.is_fused:
             kind = RuleKind.FUSED
-            for (terminal, literal), option in first_tokens[num_terminals + i].items():
-                by_token[stops[group] if terminal < 0 else literal_tokens[terminal][literal]] = option
+            for (terminal, literal), option_id in first_tokens[num_terminals + i].items():
+                by_token[stops[group] if terminal < 0 else literal_tokens[terminal][literal]] = option_id
         elif len(draft.options) > 1:
             kind = RuleKind.ALTERNATIVE
-            for option, taken in enumerate(draft.options):
-                by_token[stops[group] if taken.choice == STOP_CHOICE else alternatives[group, taken.choice]] = option
+            for option_id, option in enumerate(draft.options):
+                by_token[stops[group] if option.choice == STOP_CHOICE else alternatives[group, option.choice]] = (
+                    option_id
+                )
         else:
             kind = RuleKind.SPLICED
         parts.append(Part(draft.rule.name, draft.role, kind, tuple(draft.options), by_token))

@@ -122,7 +122,7 @@ class Counts:
         return found
 
     def _pick(self, slot: int, tokens: int) -> tuple[list[int], list[int]]:
-        """Tokens that a slot can take to fill exactly `tokens` tokens, and for each the number of ways with a lower id."""
+        """Tokens that a slot filled by `tokens` tokens can begin with, and for each the ways with a lower id."""
         found = self._picks.get((slot, tokens))
         if found is None:
             chosen = [(token, self.position_counts[run][tokens - 1]) for token, run in self.choices[slot]]
