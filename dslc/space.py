@@ -21,7 +21,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
-from dslc.program.decode import shape_tree
+from dslc.program.decode import decode_tokens
 from dslc.program.graph import Graph
 from dslc.program.targets import Target, get_target
 from dslc.program.tree import ParseTree
@@ -281,7 +281,7 @@ class Program:
     @cached_property
     def tree(self) -> ParseTree:
         """The parse tree, equal to lark's."""
-        return shape_tree(self.space.lowering, self.tokens)
+        return decode_tokens(self.space.lowering, self.tokens)
 
     @cached_property
     def graph(self) -> Graph:
