@@ -1,0 +1,173 @@
+"""`dslc search`: look for the best program of a space."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dslc.cli.group import Exit
+from dslc.cli.options import examples, force_option, seed_option, space_options, terminal_options
+from dslc.cli.progress import clock, open_progress
+from dslc.cli.terminal import Terminal
+from dslc.diagnostics import DslcError
+from dslc.space import compile as compile_space
+
+if TYPE_CHECKING:
+    from dslc.search import SearchResult
+
+
+@click.command(
+    "search",
+    short_help="Look for the best program of a space.",
+    epilog=examples(
+        "dslc search conv_net --task digits --evaluations 300 --run runs/first",
+        "dslc search my_space.lark --task reward:score",
+        "dslc search conv_net --task digits --epochs 5 --set strategy.learning_rate=0.01",
+    ),
+)
+@space_options
+@click.option(
+    "--task", "task", metavar="TASK", required=True,
+    help="How a program is scored: a name that `dslc tasks` lists, or your own function as module:function.",
+)  # fmt: skip
+@click.option("--strategy", metavar="NAME", default="policy_gradient", show_default=True, help="Or: reinforce, random.")
+@click.option("--evaluations", metavar="N", type=int, help="How many samples to score. Default: the task's.")
+@click.option("--batch", metavar="N", type=int, help="Samples between two updates. Default: evaluations / 30, 5 to 20.")
+@click.option(
+    "--control", metavar="N", type=int,
+    help="Uniform samples to score beside the search, as a yardstick. Default: evaluations / 2.",
+)  # fmt: skip
+@click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--epochs", metavar="N", type=int, help="The same as --set epochs=N.")
+@click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True,
+    help="An option of the task, or with strategy.KEY of the strategy. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--run",
+    "run",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Run folder. Default: runs/<grammar>-<task>-<time>.",
+)
+@force_option
+@seed_option
+@terminal_options
+def command(
+    terminal: Terminal,
+    grammar: str,
+    task: str,
+    strategy: str,
+    settings: tuple[str, ...],
+    epochs: int | None,
+    run: Path | None,
+    is_forced: bool,
+    start: str | None,
+    max_tokens: int | None,
+    **plain: Any,
+) -> int:
+    """Search a space for the program with the highest reward.
+
+    Every sample is recorded in the run folder as it finishes. Ctrl-C stops and saves; `dslc resume` goes on.
+    """
+    space = compile_space(grammar, start=start, max_tokens=max_tokens)
+    terminal.show_diagnostics(space.diagnostics)
+    options, strategy_options = read_settings(settings)
+    if epochs is not None:
+        options["epochs"] = epochs
+    # The first import of torch.
+    from dslc.search import search
+
+    terminal.say(f"searching {space.name} for {task} with {strategy}, seed {plain['seed']}")
+    with open_progress(terminal) as callback:
+        result = search(
+            space,
+            task=task,
+            strategy=strategy,
+            options=options,
+            strategy_options=strategy_options,
+            run_dir=run,
+            overwrite=is_forced,
+            command=shlex.join(["dslc", *(click.get_current_context().obj or [])]),
+            callbacks=[callback] if callback else [],
+            **plain,
+        )
+    return show_result(terminal, result)
+
+
+def read_settings(settings: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the task and of the strategy from texts such as `epochs=5` and `strategy.learning_rate=0.01`.
+
+    Example:
+        >>> read_settings(("epochs=5", "strategy.learning_rate=0.01", "note=a=b"))
+        ({'epochs': 5, 'note': 'a=b'}, {'learning_rate': 0.01})
+    """
+    task: dict[str, Any] = {}
+    strategy: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set takes KEY=VALUE, not `{setting}`")
+        where, key = (strategy, name.removeprefix("strategy.")) if name.startswith("strategy.") else (task, name)
+        if key in where:
+            raise click.UsageError(f"--set gives `{name}` twice")
+        where[key] = _read_value(text)
+    return task, strategy
+
+
+def _read_value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def show_result(terminal: Terminal, result: SearchResult) -> int:
+    """Say how a search ended, where everything is and what can be done next; returns the exit code."""
+    from dslc.search.report import report_data, write_report
+
+    terminal.show_diagnostics(result.notes)
+    data = report_data(result.run_dir)
+    terminal.show_document(data)
+    try:
+        report = str(write_report(result.run_dir))
+    except DslcError as error:  # a page that cannot be written takes nothing from the run
+        terminal.show_diagnostics(error.diagnostics)
+        report = "not written"
+    if not terminal.is_json:
+        for line in _result_lines(data, report):
+            terminal.show(line)
+    if data["status"] == "interrupted":
+        terminal.say(f"interrupted and saved; go on with: dslc resume {shlex.quote(str(result.run_dir))}")
+        return Exit.INTERRUPTED
+    return Exit.DONE if data["best"] else Exit.NOTHING_USABLE
+
+
+def _result_lines(data: dict[str, Any], report: str) -> list[str]:
+    total = data["seconds"].get("total")
+    took = f" in {clock(total)}" if total is not None else ""
+    lines = [f"{data['status']}: {data['evaluations']} samples, {data['trained']} distinct programs trained{took}"]
+    failed = sum(failure["count"] for failure in data["failures"])
+    if failed:
+        lines.append(
+            f"failed   {failed} samples: " + ", ".join(f"{f['code']} × {f['count']}" for f in data["failures"])
+        )
+    best, control = data["best"], data["control"]
+    if best is not None:
+        test = f", {best['test']['metric']} {best['test']['value']:.4g}" if best["test"] else ""
+        lines += [f"best     {best['metric']} {best['reward']:.4g}{test}", f"         {best['text']}"]
+    else:
+        lines.append("best     none: no sample has a reward")
+    if control is not None and control["best"] is not None:
+        lines.append(
+            f"control  best {control['best']:.4g}, mean {control['mean']:.4g} of {control['samples']} uniform samples"
+        )
+    lines += [f"run      {data['run']}", f"report   {report}"]
+    if best is not None and best["source"] is not None:
+        lines.append(f"next     dslc best {shlex.quote(data['run'])} -o network.py")
+    return lines
