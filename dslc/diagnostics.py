@@ -123,6 +123,8 @@ class Code(Enum):
     HISTORY_DIFFERS = "DSLC626"
     GRAMMAR_CHANGED = "DSLC627"
     NO_CHECKPOINT = "DSLC628"
+    FILE_EXISTS = "DSLC681"
+    USAGE = "DSLC682"
     # 9xx: bugs in dslc
     INTERNAL_ERROR = "DSLC901"
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import read_checkpoints
+from dslc.search.outcome import Candidate
 from dslc.search.store import connect_for_reading, read_info, restore_outcome
 
 if TYPE_CHECKING:
@@ -110,8 +111,11 @@ class SearchResult:
         Raises:
             DslcError: DSLC628 if the run has no checkpoint yet.
         """
+        return [self.space.decode(candidate.tokens) for candidate in self.ask_policy(n, seed=seed)]
+
+    def ask_policy(self, n: int, *, seed: int = 0) -> list[Candidate]:
+        """As `sample_policy`, as candidates: tokens with their log-probabilities."""
         from dslc.search.strategies import make_strategy
-        from dslc.space import Program
 
         checkpoints, _ = read_checkpoints(self.run_dir)
         if not checkpoints:
@@ -136,7 +140,7 @@ class SearchResult:
         fresh = strategy.state_dict()
         generators = {name: value for name, value in fresh.items() if name.split(".")[-1] in GENERATOR_KEYS}
         strategy.load_state_dict({**checkpoints[0].strategy, **generators})
-        return [Program(self.space, tuple(candidate.tokens)) for candidate in strategy.ask(n)]
+        return strategy.ask(n)
 
     def _query(self, condition: str) -> Iterator[Record]:
         from dslc.space import Program

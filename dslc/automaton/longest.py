@@ -8,7 +8,8 @@ from dslc.automaton.tables import TokenAutomaton
 def longest_sentence(automaton: TokenAutomaton) -> int:
     """Tokens of the longest sentence; the grammar must have no cycle.
 
-    A run counts the sum of its slots, a slot 1 + its longest choice, in an order that finishes every part before the whole.
+    A run counts the sum of its slots, a slot 1 + its longest choice, in an order that finishes every part before the
+    whole.
     """
     slot = automaton.slot.tolist()
     following = automaton.next.tolist()
@@ -17,31 +18,28 @@ def longest_sentence(automaton: TokenAutomaton) -> int:
     exists = (automaton.extra <= automaton.max_budget).tolist()
     longest_of_slot: dict[int, int] = {}
     runs_of_slot: dict[int, list[int]] = {}
-    pending = [("position", automaton.start_position)]
-    visited: set[int] = set()
     order: list[int] = []
-    while pending:  # depth first over slots; a slot is put in `order` after everything that its choices can open
-        what, index = pending.pop()
-        if what == "close":
-            order.append(index)
-            continue
-        position = index
+
+    def slots_of_run(position: int) -> list[int]:
+        slots = []
         while position:
-            opened = slot[position]
-            if opened not in visited:
-                visited.add(opened)
-                pending.append(("close", opened))
-                cells = range(opened * width, opened * width + width - 1)
-                runs_of_slot[opened] = sorted({run[cell] for cell in cells if exists[cell]})
-                pending.extend(("position", first) for first in runs_of_slot[opened] if first)
+            slots.append(slot[position])
             position = following[position]
+        return slots
+
+    pending = [(False, opened) for opened in slots_of_run(automaton.start_position)]
+    while pending:  # depth first over slots; a slot is put in `order` after everything that its choices can open
+        is_finished, opened = pending.pop()
+        if is_finished:
+            order.append(opened)
+        elif opened not in runs_of_slot:
+            cells = range(opened * width, opened * width + width - 1)
+            runs_of_slot[opened] = sorted({run[cell] for cell in cells if exists[cell]})
+            pending.append((True, opened))
+            pending.extend((False, inner) for first in runs_of_slot[opened] for inner in slots_of_run(first))
 
     def length_of_run(position: int) -> int:
-        total = 0
-        while position:
-            total += longest_of_slot[slot[position]]
-            position = following[position]
-        return total
+        return sum(longest_of_slot[opened] for opened in slots_of_run(position))
 
     for finished in order:
         longest_of_slot[finished] = 1 + max(length_of_run(first) for first in runs_of_slot[finished])

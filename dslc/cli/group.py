@@ -63,6 +63,17 @@ class CommandGroup(click.Group):
             ctx.fail(f"there is no command `{args[0]}`: {hint}commands are {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named; a reader that leaves early, such as `head`, has what it wanted."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Here, since click leaves with 1; nothing more is written, so that Python has nothing to flush at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.DONE
+        return result
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -86,7 +97,6 @@ class CommandGroup(click.Group):
             # The arguments go along as the context's object: a search records how it was started.
             options = {"obj": arguments, **extra}
             code = super().main(arguments, prog_name, complete_var, standalone_mode=False, **options)
-            sys.stdout.flush()
         except (click.Abort, KeyboardInterrupt):
             terminal.say("interrupted")
             return Exit.INTERRUPTED
@@ -99,10 +109,6 @@ class CommandGroup(click.Group):
             terminal.show_failure(error.diagnostics)
             is_bug = any(diagnostic.code.value.startswith("DSLC9") for diagnostic in error.diagnostics)
             return Exit.BUG if is_bug else Exit.INPUT_AT_FAULT
-        except BrokenPipeError:
-            # The reader, such as `head`, has what it wanted; a second complaint at shutdown is kept from it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Exit.DONE
         except Exception as error:
             terminal.show_failure((_bug_diagnostic(error, arguments),))
             return Exit.BUG

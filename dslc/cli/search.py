@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "dslc search conv_net --task digits --evaluations 300 --run runs/first",
         "dslc search my_space.lark --task reward:score",
-        "dslc search conv_net --task digits --epochs 5 --set strategy.learning_rate=0.01",
+        "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
     ),
 )
 @space_options

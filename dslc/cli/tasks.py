@@ -37,5 +37,5 @@ def _task_lines(task: dict[str, Any]) -> list[str]:
         f"  options      {', '.join(f'{name}={value}' for name, value in task['options'].items()) or 'none'}",
     ]
     if task["reference"]:
-        lines.append(f"  reference    {task['reference']['value']} {task['reference']['label']}")
+        lines.append(f"  reference    {task['reference']['value']:.4g} {task['reference']['label']}")
     return lines

@@ -1,0 +1,64 @@
+"""`dslc draw`."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.dslc.command_line import run
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_graph_by_default() -> None:
+    done = run("draw", "activation", "x x identity sigmoid mul")
+    assert done.code == 0
+    texts = "".join(ElementTree.fromstring(Path("activation.svg").read_text()).itertext())
+    assert "sigmoid" in texts
+    assert "output" in texts
+
+
+def test_a_tree_where_there_is_no_target() -> None:
+    assert run("draw", "expression", "add ( x , x )", "-o", "a.svg").code == 0
+    assert "expression" in Path("a.svg").read_text()
+
+
+def test_a_tree_on_request() -> None:
+    assert run("draw", "conv_net", "--what", "tree", "-o", "a.dot", "--json").document["files"] == ["a.dot"]
+    text = Path("a.dot").read_text()
+    assert text.startswith("digraph ")
+    assert "FILTER_HEIGHT" in text
+
+
+def test_to_stdout() -> None:
+    done = run("draw", "activation", "-o", "-")
+    assert done.out.startswith("<svg ")
+    assert list(Path().iterdir()) == []
+
+
+def test_nothing_is_overwritten() -> None:
+    Path("activation.svg").write_text("mine")
+    assert run("draw", "activation").code == 1
+    assert Path("activation.svg").read_text() == "mine"
+    assert run("draw", "activation", "--force").code == 0
+
+
+def test_unknown_suffix() -> None:
+    done = run("draw", "activation", "-o", "a.png")
+    assert done.code == 1
+    assert "DSLC581" in done.err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_graph_needs_a_target() -> None:
+    done = run("draw", "expression", "--what", "graph")
+    assert done.code == 1
+    assert "DSLC401" in done.err
+
+
+def test_best_brings_its_own_grammar() -> None:
+    assert run("draw", "conv_net", "--best", "runs/a").code == 2
+    assert "DSLC623" in run("draw", "--best", "runs/a").err
