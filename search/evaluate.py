@@ -65,7 +65,7 @@ def _call_task(call: Callable[[Program, Context], Any], program: Program, contex
         except DslcError as error:
             return Outcome(None, diagnostic=next(d for d in error.diagnostics if d.severity is Severity.ERROR))
         except Exception as error:
-            return Outcome(None, diagnostic=describe_exception(error))
+            return Outcome(None, diagnostic=_explain_failure(program, error))
 
 
 def check_outcome(result: Any) -> Outcome:
@@ -96,6 +96,18 @@ def check_outcome(result: Any) -> Outcome:
     if result.diagnostic is not None:
         return Outcome(None, _float_metrics(result.metrics), result.diagnostic)
     return Outcome(reward, _float_metrics(result.metrics))
+
+
+def _explain_failure(program: Program, error: Exception) -> Diagnostic:
+    """In the words of the grammar if the program's own code failed, else by the frames of the task."""
+    source = vars(program).get("source")  # only if the task made it
+    if source is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(frame.filename == source.file_name for frame in frames):
+            from dslc.program.load import explain_exception
+
+            return explain_exception(source, error)
+    return describe_exception(error)
 
 
 def describe_exception(error: BaseException) -> Diagnostic:
