@@ -1,0 +1,169 @@
+"""A recurrent policy over the tokens of an automaton."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dslc.automaton.starting import StartingTable
+from dslc.automaton.tables import TokenAutomaton
+from dslc.controller.masking import AutomatonTensors, Runtime, check_rows, make_runtime
+from dslc.controller.presets import SMALL, Input, Preset
+from dslc.controller.recurrence import NUM_GATES, run_layer
+
+POSITION_CAP = 256
+"""Positions with an embedding of their own; every later token shares that of the last, so any budget works."""
+
+LEAST_LOG_PROB = -1e4
+"""Stands for a starting probability that no float holds: an allowed token is never at zero."""
+
+FEATURES = (Input.PREVIOUS, Input.SLOT, Input.PARENT, Input.SIBLING)
+"""Order of the feature axis of `inputs` tensors; the position is implied by the time axis."""
+
+
+class RecurrentPolicy(nn.Module):
+    """An LSTM over previous token, slot, parent, sibling and position, whose logits are added to a starting table.
+
+    logits = table[row] + W h + b, over the allowed tokens; W and b start at zero where the preset says so, and then a fresh policy
+    is exactly the table's distribution. `row` is a row of `automaton.mask`, which this class refines: its rows are by (slot,
+    slack) as finely as the table's, so that one index gives both what is allowed and where it starts.
+    """
+
+    def __init__(
+        self,
+        automaton: TokenAutomaton,
+        budget: int,
+        preset: Preset = SMALL,
+        *,
+        table: StartingTable | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Build it with weights from a generator of its own.
+
+        Args:
+            automaton: The space.
+            budget: Most tokens of a sequence.
+            preset: Sizes and initialisation.
+            table: Where a fresh policy starts; equal logits if None or if the preset does not start at a table.
+            seed: Of the initial weights, the same on every device.
+            device: Where the weights live.
+        """
+        super().__init__()
+        self.preset = preset
+        self.budget = budget
+        if table is None or not preset.starts_at_table:
+            logits = np.zeros(automaton.mask.shape, np.float32)
+        else:
+            automaton, logits = refine_rows(automaton, table)
+        self.automaton = automaton
+        mask = torch.from_numpy(np.array(automaton.mask))
+        check_rows(mask)
+        starts = torch.from_numpy(logits)
+        self.start_logits: Tensor
+        self.blocked_logits: Tensor
+        self.mask: Tensor
+        self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("start_logits", starts, persistent=False)
+        self.register_buffer("blocked_logits", starts.masked_fill(~mask, -torch.inf), persistent=False)
+
+        width = automaton.num_tokens + 1
+        sizes = {Input.PREVIOUS: width, Input.SLOT: automaton.num_slots, Input.PARENT: width, Input.SIBLING: width}
+        used = [feature for feature in FEATURES if feature in preset.inputs]
+        offsets = np.cumsum([0, *(sizes[feature] for feature in used)])
+        self._columns = [FEATURES.index(feature) for feature in used]
+        self.feature_offsets: Tensor
+        self.register_buffer("feature_offsets", torch.tensor(offsets[:-1], dtype=torch.int32), persistent=False)
+        self.embedding = nn.Parameter(torch.empty(int(offsets[-1]), preset.embedding_size))
+        num_positions = min(budget, POSITION_CAP) if Input.POSITION in preset.inputs else 1
+        self.position = nn.Parameter(torch.zeros(max(num_positions, 1), preset.embedding_size))
+        size = preset.hidden_size
+        layers = range(preset.num_layers)
+        self.input_weight = nn.Parameter(torch.empty(preset.embedding_size, NUM_GATES * size))
+        self.recurrent = nn.ParameterList(torch.empty(size, NUM_GATES * size) for _ in layers)
+        self.upward = nn.ParameterList(torch.empty(size, NUM_GATES * size) for _ in layers[1:])
+        self.biases = nn.ParameterList(torch.empty(NUM_GATES * size) for _ in layers)
+        self.output = nn.Linear(preset.hidden_size, width)
+        self._initialise(torch.Generator().manual_seed(seed))
+        self.to(device)
+        is_cpu = torch.device(device).type == "cpu"
+        self._tables = None if is_cpu else AutomatonTensors.from_automaton(automaton, device)
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator) -> None:
+        preset = self.preset
+        limit = preset.weight_range
+        embeddings = [self.embedding, self.position] if Input.POSITION in preset.inputs else [self.embedding]
+        for weights in embeddings:
+            if preset.normal_embeddings:
+                weights.normal_(generator=generator)
+            else:
+                weights.uniform_(-limit, limit, generator=generator)
+        if Input.POSITION not in preset.inputs:
+            self.position.requires_grad_(False)
+        for weights in (self.input_weight, *self.recurrent, *self.upward, *self.biases):
+            weights.uniform_(-limit, limit, generator=generator)
+        for weights in self.output.parameters():
+            if preset.starts_at_table:
+                weights.zero_()
+            else:
+                weights.uniform_(-limit, limit, generator=generator)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return self.embedding.device
+
+    def make_runtime(self, batch_size: int) -> Runtime:
+        """A tracking runtime over the refined automaton: its `rows()` are what `step` and `forward` take."""
+        return make_runtime(self.automaton, batch_size, self.budget, self.device, track=True, tables=self._tables)
+
+    def forward(self, inputs: Tensor, rows: Tensor) -> Tensor:
+        """Logits float [batch, time, V + 1] of recorded steps, all at once; disallowed tokens are not yet masked.
+
+        Args:
+            inputs: int32 [batch, time, feature], in the order of FEATURES.
+            rows: int32 [batch, time], rows of `automaton.mask`.
+        """
+        batch, time, _ = inputs.shape
+        ids = self.feature_ids(inputs.transpose(0, 1)).reshape(time * batch, -1)
+        embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
+        hidden = embedded + self._position_rows(time)[:, None]
+        weights = (self.input_weight, *self.upward)
+        for weight, bias, recurrent in zip(weights, self.biases, self.recurrent, strict=True):
+            hidden = run_layer(hidden, weight, bias, recurrent)
+        logits: Tensor = self.output(hidden).transpose(0, 1)
+        return logits + functional.embedding(rows, self.start_logits)
+
+    def feature_ids(self, inputs: Tensor) -> Tensor:
+        """Rows of the embedding, int32 [..., features used]."""
+        used = inputs if len(self._columns) == len(FEATURES) else inputs[..., self._columns]
+        return used + self.feature_offsets
+
+    def _position_rows(self, time: int) -> Tensor:
+        """[time, embedding] by position, the last repeated beyond the cap."""
+        extra = time - len(self.position)
+        if extra <= 0:
+            return self.position[:time]
+        return torch.cat((self.position, self.position[-1:].expand(extra, -1)))
+
+
+def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenAutomaton, NDArray[np.float32]]:
+    """The automaton with the table's rows for its own, and the table's logits float32 [rows, V + 1].
+
+    The mask's rows tell slacks apart only as far as that decides what is allowed; the table's go on. The refined automaton
+    allows the same tokens in every state within the table's budget.
+    """
+    num_rows = len(table.log_probs)
+    mask = np.zeros((num_rows, automaton.num_tokens + 1), np.bool_)
+    for position in range(automaton.num_positions):
+        slacks = np.arange(int(table.row_cap[position]) + 1)
+        rows = int(automaton.row_base[position]) + np.minimum(slacks, int(automaton.row_cap[position]))
+        mask[int(table.row_base[position]) + slacks] = automaton.mask[rows]
+    logits = np.where(mask, np.maximum(table.log_probs, LEAST_LOG_PROB), 0.0).astype(np.float32)
+    return replace(automaton, row_base=table.row_base, row_cap=table.row_cap, mask=mask), logits

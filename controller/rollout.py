@@ -1,0 +1,212 @@
+"""Sampling token sequences from a policy, and scoring recorded ones in one teacher-forced pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dslc.controller.masking import Runtime, masked_divergence, masked_entropy, masked_log_softmax
+from dslc.controller.policy import RecurrentPolicy
+from dslc.controller.stepper import Stepper
+
+CHECK_EVERY = 16
+"""Steps between two looks whether all sequences are done; on a GPU each look waits for the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a policy needs in order to score sequences: their tokens, and what it saw at every step."""
+
+    tokens: Tensor
+    """int32 [batch, time], filled up with the padding id."""
+    lengths: Tensor
+    """int64 [batch]."""
+    inputs: Tensor
+    """int32 [batch, time, feature], in the order of `dslc.controller.policy.FEATURES`."""
+    rows: Tensor
+    """int32 [batch, time] rows of the policy's mask."""
+
+    @property
+    def is_token(self) -> Tensor:
+        """bool [batch, time], False after the end of a sequence."""
+        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
+
+    def token_tuples(self) -> list[tuple[int, ...]]:
+        """The sequences without padding."""
+        lengths = self.lengths.tolist()
+        return [tuple(row[:length]) for row, length in zip(self.tokens.tolist(), lengths, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A batch of sampled sequences."""
+
+    steps: Steps
+    log_probs: Tensor
+    """float32 [batch, time] nats of the sampled tokens; 0 after the end."""
+    entropies: Tensor
+    """float32 [batch, time] nats of the distributions sampled from; 0 after the end."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """int32 [batch, time], filled up with the padding id."""
+        return self.steps.tokens
+
+    @property
+    def lengths(self) -> Tensor:
+        """int64 [batch]."""
+        return self.steps.lengths
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a policy says of recorded sequences; differentiable unless made under `no_grad`."""
+
+    log_probs: Tensor
+    """float32 [batch, time] nats of the recorded tokens; 0 after the end."""
+    entropies: Tensor
+    """float32 [batch, time] nats of the policy's distributions; 0 after the end."""
+    divergences: Tensor | None = None
+    """float32 [batch, time] nats, KL(policy || reference), where a reference was given."""
+
+
+@torch.no_grad()
+def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Generator) -> Rollout:
+    """Independent sequences from the policy, step by step, one uniform number a token.
+
+    Args:
+        policy: Where they come from; its budget bounds their length.
+        batch_size: How many.
+        generator: On the policy's device; all randomness comes from it.
+    """
+    runtime = policy.make_runtime(batch_size)
+    stepper = Stepper(policy, batch_size)
+    previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
+    inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
+    for start in range(0, policy.budget, CHECK_EVERY):
+        if start >= policy.automaton.min_tokens and bool(runtime.is_done().all()):
+            break
+        steps = range(start, min(start + CHECK_EVERY, policy.budget))
+        draws = torch.rand((len(steps), batch_size, 1), generator=generator, device=policy.device)
+        distributions = []
+        for position in steps:
+            seen, row = observe(runtime, previous)
+            logits = stepper.step(seen, position)
+            logits += policy.blocked_logits.index_select(0, row)
+            probs = torch.softmax(logits, -1)
+            previous = draw_tokens(probs, draws[position - start])
+            runtime.advance(previous)
+            inputs.append(seen)
+            rows.append(row)
+            tokens.append(previous)
+            distributions.append(probs)
+        # What needs no recurrence is done for many steps at once.
+        probs = torch.stack(distributions, 1)
+        chosen = torch.stack(tokens[start:], 1).to(torch.int64)
+        log_probs.append(probs.gather(2, chosen[:, :, None])[:, :, 0].log_())
+        entropies.append(torch.special.entr(probs).sum(-1))
+    assert bool(runtime.is_done().all()), "the mask let a sequence pass its budget unfinished"
+    recorded = _gather_steps(policy, tokens, inputs, rows, batch_size)
+    time = recorded.tokens.shape[1]
+    if not log_probs:
+        nothing = torch.zeros((batch_size, 0), device=policy.device)
+        return Rollout(recorded, nothing, nothing)
+    return Rollout(recorded, torch.cat(log_probs, 1)[:, :time], torch.cat(entropies, 1)[:, :time])
+
+
+def observe(runtime: Runtime, previous: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs (int32 [batch, feature]) and mask rows (int32 [batch]) of the step that comes, as copies."""
+    inputs = torch.stack((previous, runtime.slot, runtime.parent, runtime.sibling), 1)
+    return inputs, runtime.rows().clone()
+
+
+def draw_tokens(probs: Tensor, uniform: Tensor) -> Tensor:
+    """One token a row by inverting the cumulative distribution, int32 [batch]; never one of probability 0.
+
+    Args:
+        probs: float [batch, V + 1], not negative, none zero everywhere.
+        uniform: float [batch, 1] in [0, 1).
+    """
+    cumulative = probs.cumsum(-1)
+    if probs.device.type == "cpu":
+        # Summed in order, so it grows exactly where a probability is not 0, and a number below 1 stays below the total.
+        return torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True, out_int32=True)[:, 0]
+    return _draw_from_unordered(probs, cumulative, uniform)
+
+
+def _draw_from_unordered(probs: Tensor, cumulative: Tensor, uniform: Tensor) -> Tensor:
+    """As `draw_tokens`, where a parallel sum need not grow to the last bit.
+
+    Tokens of probability 0 are left out by name, and the number is scaled by the largest sum over the others: one is above it.
+    """
+    cumulative = cumulative.masked_fill(probs == 0, -1.0)
+    above = cumulative > uniform * cumulative.amax(-1, keepdim=True)
+    return above.to(torch.uint8).argmax(-1).to(torch.int32)
+
+
+@torch.no_grad()
+def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps:
+    """The steps of sequences that are known already, through the automaton.
+
+    Args:
+        policy: Whose inputs and rows to record.
+        sequences: Token ids of whole sentences within the policy's budget.
+    """
+    pad_id = policy.automaton.pad_id
+    longest = max((len(sequence) for sequence in sequences), default=0)
+    padded = [[*sequence, *[pad_id] * (longest - len(sequence))] for sequence in sequences]
+    columns = torch.tensor(padded, dtype=torch.int32, device=policy.device).view(len(padded), longest).t().contiguous()
+    runtime = policy.make_runtime(len(padded))
+    previous = torch.full((len(padded),), pad_id, dtype=torch.int32, device=policy.device)
+    inputs, rows = [], []
+    for column in columns:
+        seen, row = observe(runtime, previous)
+        runtime.advance(column)
+        previous = column
+        inputs.append(seen)
+        rows.append(row)
+    assert bool(runtime.is_done().all()), "a replayed sequence is not a whole sentence"
+    return _gather_steps(policy, list(columns), inputs, rows, len(padded))
+
+
+def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPolicy | None = None) -> Score:
+    """Log-probabilities and entropies of recorded sequences in one teacher-forced pass, equal to those of sampling.
+
+    Args:
+        policy: Who scores.
+        steps: What a policy over the same space recorded.
+        reference: A policy over the same rows; with it the score has KL(policy || reference) of every step.
+    """
+    if steps.tokens.shape[1] == 0:
+        nothing = torch.zeros(steps.tokens.shape, device=policy.device)
+        return Score(nothing, nothing, None if reference is None else nothing)
+    mask = policy.mask[steps.rows]
+    log_probs = masked_log_softmax(policy(steps.inputs, steps.rows), mask)
+    chosen = log_probs.gather(2, steps.tokens.to(torch.int64)[:, :, None])[:, :, 0]
+    divergences = None
+    if reference is not None:
+        other = masked_log_softmax(reference(steps.inputs, steps.rows), mask)
+        divergences = masked_divergence(log_probs, other, mask)
+    return Score(chosen, masked_entropy(log_probs, mask), divergences)
+
+
+def _gather_steps(
+    policy: RecurrentPolicy, tokens: list[Tensor], inputs: list[Tensor], rows: list[Tensor], batch_size: int
+) -> Steps:
+    """Time-major lists as [batch, time], cut after the longest sequence."""
+    if not tokens:
+        empty = torch.zeros((batch_size, 0), dtype=torch.int32, device=policy.device)
+        lengths = torch.zeros(batch_size, dtype=torch.int64, device=policy.device)
+        return Steps(empty, lengths, empty[:, :, None].expand(-1, -1, 4), empty)
+    all_tokens = torch.stack(tokens, 1)
+    lengths = (all_tokens != policy.automaton.pad_id).sum(1)
+    time = int(lengths.max())
+    return Steps(
+        tokens=all_tokens[:, :time].contiguous(),
+        lengths=lengths,
+        inputs=torch.stack(inputs, 1)[:, :time].contiguous(),
+        rows=torch.stack(rows, 1)[:, :time].contiguous(),
+    )

@@ -1,0 +1,105 @@
+"""Losses of policy search: pure functions of log-probabilities, to be minimised.
+
+Conventions, as in the papers: a sequence's terms are summed over its tokens and averaged over the sequences of the batch. Log-
+probabilities are float [batch, time] in nats with 0 after the end of a sequence, those of the masked, renormalised
+distribution; `is_token` is bool [batch, time], False after the end.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def reinforce_loss(log_probs: Tensor, rewards: Tensor, baseline: Tensor | float) -> Tensor:
+    """-(1/m) sum_k sum_t log P(a_t | a_<t) (R_k - b): its gradient is minus the estimate of that of the expected reward.
+
+    Args:
+        log_probs: [m, time].
+        rewards: R, [m].
+        baseline: b; unbiased if it does not depend on this batch.
+
+    Source:
+        Williams 1992; Zoph and Le 2017, section 3.2.
+
+    Example:
+        >>> reinforce_loss(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]), torch.tensor([1.0, 0.0]), 0.5)
+        tensor(0.)
+    """
+    return -(log_probs.sum(1) * (rewards - baseline)).mean()
+
+
+def normalise_advantages(rewards: Tensor) -> Tensor:
+    """(R - mean) / standard deviation over the batch, [m]; zeros if all rewards are equal.
+
+    The scale of the rewards then does not matter, and neither does their sign. In float64, so that a spread far below the
+    rewards' size survives.
+
+    Example:
+        >>> normalise_advantages(torch.tensor([3.0, 1.0], dtype=torch.float64))
+        tensor([ 1., -1.])
+    """
+    exact = rewards.to(torch.float64)
+    scaled = exact / exact.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
+    centred = scaled - scaled.mean()
+    deviation = centred.square().mean().sqrt()
+    rounding = 1e-12
+    return torch.where(deviation > rounding, centred / deviation, 0.0).to(torch.float32)
+
+
+def ppo_clip_loss(
+    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, is_token: Tensor, clip: float
+) -> Tensor:
+    """-(1/m) sum_k sum_t min(r A_k, clip(r, 1 - e, 1 + e) A_k), with r the ratio of new to old probability of a token.
+
+    The minimum bounds how much a sample can gain, whatever the sign of its advantage: r stops mattering above 1 + e where A > 0 and
+    below 1 - e where A < 0, and never in the direction that makes the objective worse.
+
+    Args:
+        log_probs: [m, time] under the policy being improved.
+        old_log_probs: [m, time] under the policy that sampled, without gradient.
+        advantages: A, [m].
+        is_token: [m, time].
+        clip: e.
+
+    Source:
+        Schulman et al. 2017, equation 7.
+
+    Example:
+        >>> ppo_clip_loss(torch.tensor([[0.5]]), torch.zeros(1, 1), torch.ones(1), torch.tensor([[True]]), 0.2)
+        tensor(-1.2000)
+    """
+    ratio = (log_probs - old_log_probs).exp()
+    advantage = advantages[:, None]
+    gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+    return -(gain * is_token).sum(1).mean()
+
+
+def priority_queue_loss(log_probs: Tensor) -> Tensor:
+    """-(1/K) sum_k log P(sequence k) over the K best distinct sequences so far.
+
+    Args:
+        log_probs: [K, time], K at least 1.
+
+    Source:
+        Abolafia et al. 2018.
+
+    Example:
+        >>> priority_queue_loss(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]))
+        tensor(3.)
+    """
+    return -log_probs.sum(1).mean()
+
+
+def entropy(entropies: Tensor, is_token: Tensor) -> Tensor:
+    """(1/m) sum_k sum_t H_t, the mean over sequences of their summed entropies; subtracted from a loss times a weight.
+
+    Args:
+        entropies: [m, time] nats.
+        is_token: [m, time].
+
+    Example:
+        >>> entropy(torch.tensor([[1.0, 2.0], [3.0, 9.0]]), torch.tensor([[True, True], [True, False]]))
+        tensor(3.)
+    """
+    return (entropies * is_token).sum(1).mean()

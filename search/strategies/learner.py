@@ -1,0 +1,110 @@
+"""A policy that is being trained: what the strategies by gradient share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dslc.controller.policy import RecurrentPolicy
+from dslc.controller.presets import PRESETS, Preset
+from dslc.controller.rollout import Score, Steps, replay, sample_rollout, score_rollout
+from dslc.diagnostics import DslcError
+from dslc.search.outcome import Candidate
+from dslc.search.strategies.options import bad_value
+from dslc.space import Space
+
+
+class PolicyLearner:
+    """A recurrent policy over a space, its optimiser and its random generator."""
+
+    def __init__(self, space: Space, preset: Preset, learning_rate: float, seed: int, device: str) -> None:
+        self.policy = RecurrentPolicy(
+            space.lowering.automaton,
+            space.max_tokens,
+            preset,
+            table=space.starting_table() if preset.starts_at_table else None,
+            seed=derive_seed(seed, "weights"),
+            device=device,
+        )
+        self._weights = [weight for weight in self.policy.parameters() if weight.requires_grad]
+        self._optimizer = torch.optim.Adam(self._weights, lr=learning_rate, fused=True)
+        self._generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
+
+    def sample(self, count: int) -> list[Candidate]:
+        """Independent samples of the policy with their log-probabilities."""
+        rollout = sample_rollout(self.policy, count, self._generator)
+        log_probs = rollout.log_probs.sum(1).tolist()
+        return [
+            Candidate(tokens, log_prob) for tokens, log_prob in zip(rollout.steps.token_tuples(), log_probs, strict=True)
+        ]
+
+    def record(self, sequences: Sequence[tuple[int, ...]]) -> Steps:
+        """What the policy saw on the way to these sequences."""
+        return replay(self.policy, sequences)
+
+    def score(self, steps: Steps) -> Score:
+        """Differentiable log-probabilities and entropies."""
+        return score_rollout(self.policy, steps)
+
+    def rewards(self, values: Sequence[float]) -> Tensor:
+        """Rewards as float64 [batch], where the policy is."""
+        rewards = torch.tensor(values, dtype=torch.float64)
+        assert bool(rewards.isfinite().all()), "a strategy is told finite rewards only"
+        return rewards.to(self.policy.device)
+
+    def descend(self, loss: Tensor) -> None:
+        """One step of the optimiser."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Flat: weights, moments of the optimiser, state of the generator."""
+        state: dict[str, Any] = {f"policy.{name}": weight.clone() for name, weight in self.policy.state_dict().items()}
+        for index, weight in enumerate(self._weights):
+            for name, value in self._optimizer.state.get(weight, {}).items():
+                state[f"optimizer.{index}.{name}"] = value.clone()
+        state["generator"] = self._generator.get_state()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        prefix = "policy."
+        self.policy.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        )
+        self._optimizer.state.clear()
+        for index, weight in enumerate(self._weights):
+            prefix = f"optimizer.{index}."
+            moments = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            self._optimizer.state[weight] = {
+                name: value.to(weight.device, copy=True) for name, value in moments.items()
+            }
+        self._generator.set_state(state["generator"])
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+    """A seed for one purpose, in 0 .. 2^63 - 1, so that generators of one run are independent.
+
+    Example:
+        >>> derive_seed(0, "weights") == derive_seed(0, "sampling")
+        False
+    """
+    digest = sha256(f"{purpose} {seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def choose_preset(name: str, strategy: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        DslcError: DSLC605 if there is none.
+    """
+    if name not in PRESETS:
+        known = " or ".join(f"`{preset}`" for preset in PRESETS)
+        raise DslcError(bad_value(strategy, "preset", name, f"use {known}"))
+    return PRESETS[name]

@@ -1,0 +1,124 @@
+"""The default strategy: proximal policy gradient with a priority queue and entropy that fades."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from dslc.diagnostics import DslcError
+from dslc.search.losses import entropy, normalise_advantages, ppo_clip_loss, priority_queue_loss
+from dslc.search.outcome import Candidate
+from dslc.search.strategies.learner import PolicyLearner, choose_preset
+from dslc.search.strategies.options import bad_value, read_options
+from dslc.search.strategies.priority_queue import PriorityQueue
+from dslc.search.strategies.schedule import linear_to_zero
+from dslc.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyGradientOptions:
+    """Options of `policy_gradient`."""
+
+    preset: str = "small"
+    """Controller: `small` or `zoph2017`."""
+    learning_rate: float = 0.0
+    """Of Adam; 0 means the preset's."""
+    clip: float = 0.2
+    """e of the clipped ratio. Source: Schulman et al. 2017."""
+    passes: int = 2
+    """Updates a batch."""
+    queue_weight: float = 0.1
+    """Times the loss of the priority queue."""
+    queue_size: int = 10
+    """Best distinct sequences kept. Source: Abolafia et al. 2018."""
+    entropy_weight: float = 0.1
+    """Times the summed entropy of a sequence, nats, at the start; falls linearly to 0 over the evaluations."""
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "learning_rate": (self.learning_rate >= 0, "give a positive number"),
+            "clip": (0 < self.clip < 1, "give a number between 0 and 1"),
+            "passes": (self.passes >= 1, "give 1 or more"),
+            "queue_weight": (self.queue_weight >= 0, "give 0 or more"),
+            "queue_size": (self.queue_size >= 1, "give 1 or more"),
+            "entropy_weight": (self.entropy_weight >= 0, "give 0 or more"),
+        }
+        problems = [
+            bad_value("policy_gradient", name, getattr(self, name), remedy)
+            for name, (is_good, remedy) in allowed.items()
+            if not (is_good and math.isfinite(getattr(self, name)))
+        ]
+        if problems:
+            raise DslcError(problems)
+
+
+class PolicyGradient:
+    """A few clipped updates a batch on advantages normalised in it, drawn towards the best sequences so far.
+
+    loss = ppo_clip_loss + queue_weight * priority_queue_loss - entropy_weight(t) * entropy.
+
+    Sources:
+        Schulman et al. 2017 (clipped ratio); Abolafia et al. 2018 (priority queue); Williams and Peng 1991 (entropy).
+    """
+
+    name = "policy_gradient"
+
+    def __init__(self, space: Space, *, evaluations: int, seed: int, device: str, options: Mapping[str, Any]) -> None:
+        self._options = read_options(PolicyGradientOptions, options, self.name)
+        preset = choose_preset(self._options.preset, self.name)
+        self._learner = PolicyLearner(space, preset, self._options.learning_rate or preset.learning_rate, seed, device)
+        self._queue = PriorityQueue(self._options.queue_size)
+        self._evaluations = evaluations
+        self._told = 0
+
+    def ask(self, count: int) -> list[Candidate]:
+        """The next `count` samples of the policy."""
+        return self._learner.sample(count)
+
+    def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
+        """`passes` updates; returns loss, entropy (nats a token) and entropy_weight, all of the first pass."""
+        if not results:
+            return {}
+        options = self._options
+        batch = len(results)
+        self._queue.push((candidate.tokens, reward) for candidate, reward in results)
+        advantages = normalise_advantages(self._learner.rewards([reward for _, reward in results]))
+        entropy_weight = linear_to_zero(options.entropy_weight, self._told, self._evaluations)
+        # Batch and queue share one pass through the network: first the batch's rows, then the queue's.
+        steps = self._learner.record([*(candidate.tokens for candidate, _ in results), *self._queue.sequences])
+        is_token = steps.is_token[:batch]
+        figures: dict[str, float] = {}
+        old_log_probs = torch.empty(0)
+        for update in range(options.passes):
+            score = self._learner.score(steps)
+            log_probs = score.log_probs[:batch]
+            if update == 0:
+                old_log_probs = log_probs.detach()
+            loss = ppo_clip_loss(log_probs, old_log_probs, advantages, is_token, options.clip)
+            loss = loss + options.queue_weight * priority_queue_loss(score.log_probs[batch:])
+            loss = loss - entropy_weight * entropy(score.entropies[:batch], is_token)
+            if not figures:
+                tokens = max(int(is_token.sum()), 1)
+                figures = {
+                    "loss": float(loss.detach()),
+                    "entropy": float((score.entropies[:batch].detach() * is_token).sum()) / tokens,
+                    "entropy_weight": entropy_weight,
+                }
+            if loss.requires_grad:
+                self._learner.descend(loss)
+        self._told += batch
+        return figures
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Strategy`."""
+        return {**self._learner.state_dict(), "told": self._told, "queue": self._queue.to_json()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Strategy`."""
+        self._learner.load_state_dict(state)
+        self._told = state["told"]
+        self._queue.load_json(state["queue"])

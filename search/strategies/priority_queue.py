@@ -1,0 +1,50 @@
+"""The best distinct sequences so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class PriorityQueue:
+    """At most `size` distinct token sequences with the highest rewards; of equals, those that came first."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._rewards: dict[tuple[int, ...], float] = {}
+        """Best first; a sequence seen again keeps the higher of its rewards."""
+
+    def __len__(self) -> int:
+        return len(self._rewards)
+
+    @property
+    def sequences(self) -> tuple[tuple[int, ...], ...]:
+        """Best first."""
+        return tuple(self._rewards)
+
+    def push(self, results: Iterable[tuple[tuple[int, ...], float]]) -> None:
+        """Take new sequences with their rewards in.
+
+        Example:
+            >>> queue = PriorityQueue(2)
+            >>> queue.push([((0,), 0.1), ((1,), 0.3), ((2,), 0.2), ((1,), 0.3)])
+            >>> queue.sequences
+            ((1,), (2,))
+        """
+        for tokens, reward in results:
+            if reward > self._rewards.get(tokens, float("-inf")):
+                self._rewards[tokens] = reward
+        # sorted is stable: equals stay in the order in which they came.
+        best = sorted(self._rewards.items(), key=lambda item: -item[1])[: self.size]
+        self._rewards = dict(best)
+
+    def to_json(self) -> list[list[object]]:
+        """[[reward, [token, ...]], ...], best first."""
+        return [[reward, list(tokens)] for tokens, reward in self._rewards.items()]
+
+    def load_json(self, items: Sequence[Sequence[object]]) -> None:
+        """Take over what `to_json` gave."""
+        self._rewards = {}
+        for reward, tokens in items:
+            assert isinstance(reward, (int, float))
+            assert isinstance(tokens, (list, tuple))
+            self._rewards[tuple(int(token) for token in tokens)] = float(reward)
