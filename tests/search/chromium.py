@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,25 @@ from pathlib import Path
 from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run
-    --disable-background-networking --disable-component-update --remote-debugging-pipe""".split()
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--remote-debugging-pipe",
+)
+LAUNCH = """
+import fcntl, os, sys
+pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, 10) for number in sys.argv[1:3]]
+os.dup2(pipes[0], 3)
+os.dup2(pipes[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Becomes the browser with the pipes at descriptors 3 and 4, where the protocol wants them."""
 PATIENCE = 60.0
 """Seconds that an answer may take on a busy machine."""
 
@@ -35,9 +53,11 @@ class Chromium:
         for_browser, self._to_browser = os.pipe()
         self._from_browser, for_us = os.pipe()
         command = [path, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        # The protocol speaks over descriptors 3 and 4; the shell puts ours there whatever their numbers are.
-        shell = f'exec "$@" 3<&{for_browser} 4>&{for_us} 2>/dev/null'
-        self._process = subprocess.Popen(["sh", "-c", shell, "sh", *command], pass_fds=(for_browser, for_us))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, str(for_browser), str(for_us), *command],
+            pass_fds=(for_browser, for_us),
+            stderr=subprocess.DEVNULL,
+        )
         os.close(for_browser)
         os.close(for_us)
         self._buffer = b""
@@ -48,6 +68,13 @@ class Chromium:
         self.requests: list[str] = []
         """Every address that was asked for."""
         self._is_loaded = False
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _attach(self) -> None:
         pages = self.call("Target.getTargets")["targetInfos"]
         target = next(page["targetId"] for page in pages if page["type"] == "page")
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
