@@ -62,7 +62,11 @@ class PythonSource:
 
     def origin(self, line: int) -> LineOrigin | None:
         """Where a line comes from; None for lines that hold no part of the program."""
-        return next((origin for origin in self.line_map if origin.line == line), None)
+        return self._origins.get(line)
+
+    @cached_property
+    def _origins(self) -> dict[int, LineOrigin]:
+        return {origin.line: origin for origin in self.line_map}
 
 
 class Namespace:
@@ -76,14 +80,17 @@ class Namespace:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {*taken, *RESERVED, *keyword.kwlist}
+        self._last: dict[str, int] = {}
 
     def create(self, wanted: str) -> str:
         """`wanted`, or if that is taken `wanted_2`, `wanted_3`, …"""
-        name, number = wanted, 1
+        number = self._last.get(wanted, 1)
+        name = wanted if number == 1 else f"{wanted}_{number}"
         while name in self._taken:
             number += 1
             name = f"{wanted}_{number}"
         self._taken.add(name)
+        self._last[wanted] = number
         return name
 
 

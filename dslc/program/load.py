@@ -7,6 +7,7 @@ import linecache
 from collections import OrderedDict
 from collections.abc import Mapping
 from difflib import get_close_matches
+from traceback import format_exception_only
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def explain_exception(source: PythonSource, exception: BaseException) -> Diagnos
     """
     line = _innermost_line(source, exception)
     origin = None if line is None else source.origin(line)
-    what = f"{type(exception).__name__}: {exception}".splitlines()[0]
+    what = "".join(format_exception_only(exception)).splitlines()[0]
     notes = [f"the sentence is `{source.sentence}`"]
     if line is not None:
         notes.append(f"line {line} of the source: `{source.text.splitlines()[line - 1].strip()}`")

@@ -105,7 +105,7 @@ UNARY: tuple[OpSpec, ...] = (
     _unary("negate", "-{0}", "-{0}", np.negative, "negated"),
     _unary("abs", "abs({0})", "torch.abs({0})", np.abs, "absolute"),
     _unary("square", "{0}^2", "torch.square({0})", np.square, "squared"),
-    _unary("cube", "{0}^3", "{0} ** 3", lambda x: x**3, "cubed"),
+    _unary("cube", "{0}^3", "{0}**3", lambda x: x**3, "cubed"),
     # nan below 0 and an infinite slope at 0, as in the paper: a search is to see what such a function costs.
     _unary("sqrt", "sqrt({0})", "torch.sqrt({0})", np.sqrt, "root"),
     _unary("scale", "{beta} * {0}", "{beta} * {0}", op_meanings.scale, "scaled"),

@@ -143,7 +143,8 @@ def unify_types(first: TensorType, second: TensorType, bindings: Bindings | None
     """
     bound = dict(bindings or {})
     if len(first.shape) != len(second.shape):
-        raise TypeMismatchError(f"{first} has {len(first.shape)} axes, {second} has {len(second.shape)}")
+        counts = f"{len(first.shape)} and {len(second.shape)}"
+        raise TypeMismatchError(f"{first} and {second} differ in the number of axes: {counts}")
     for axis, (one, other) in enumerate(zip(first.shape, second.shape, strict=True)):
         one, other = substitute_dim(one, bound), substitute_dim(other, bound)
         if one == other:

@@ -23,9 +23,9 @@ from dslc.program.tree import ParseTree
 
 VALUES = TensorType((Symbol("batch"), Symbol("num_channels"), REST))
 PARTS = ("input 1", "input 2", "unary of input 1", "unary of input 2", "binary")
-"""Children of a core, in the paper's order; the inputs are left out where the grammar writes x for both as plain text."""
-LONGEST_FORMULA = 60
-"""Formulas of more letters are left out of the docstring: past that the code reads better."""
+"""Children of a core, in the paper's order; without inputs where the grammar writes x for both as plain text."""
+LONGEST_FORMULA = 48
+"""Formulas of more letters are left out of the docstring: past that they do not fit on its first line, and the code reads better."""
 
 ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
     {
@@ -174,8 +174,9 @@ def _name_betas(graph: Graph) -> dict[int, str]:
 
 
 def _write_docstring(writer: SourceWriter, graph: Graph, betas: Mapping[int, str], sentence: str) -> None:
-    formula = write_formula(graph, betas)
-    is_short = len(formula) <= LONGEST_FORMULA
+    # Every node adds a letter at least, so a large graph need not be tried.
+    formula = write_formula(graph, betas) if len(graph) <= LONGEST_FORMULA else ""
+    is_short = 0 < len(formula) <= LONGEST_FORMULA
     cores = sum(node.op in BINARY_NAMES for node in graph.nodes)
     count = f"{cores} core unit" + ("s" if cores != 1 else "")
     summary = f"The activation function f(x) = {formula}." if is_short else f"An activation function of {count}."

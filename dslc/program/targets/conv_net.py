@@ -173,7 +173,7 @@ def _emit_network(graph: Graph, class_name: str, sentence: str) -> PythonSource:
     with writer.indented():
         count = f"{len(layers)} layer" + ("s" if len(layers) != 1 else "")
         writer.write_docstring(
-            f"A convolutional network of {count} and a classifier on the mean of each channel.",
+            f"A convolutional network of {count}, and a classifier on each channel's mean.",
             [
                 ("Sentence", sentence),
                 ("Shapes", shapes_text(graph)),
@@ -215,22 +215,23 @@ def _write_forward(writer: SourceWriter, graph: Graph) -> None:
     (images,) = graph.inputs
     names = Namespace(["images"])
     value: dict[int, str] = {images.id: "images"}
-    rows: list[tuple[str, Node, str]] = []
-    number = 0
+    layers: list[tuple[str, Node, str]] = []
+    end: list[tuple[str, Node, str]] = []
     for node in graph.nodes:
         match node.op:
             case "conv2d":
-                number += 1
                 first, source = node, value[node.inputs[0]]
             case "relu":
+                number = len(layers) + 1
                 value[node.id] = names.create(f"features_{number}")
-                rows.append((f"{value[node.id]} = self.layer_{number}({source})", first, str(node.type)))
+                layers.append((f"{value[node.id]} = self.layer_{number}({source})", first, str(node.type)))
             case "global_average_pool":
                 value[node.id] = names.create(node.spec.value_name)
                 text = node.spec.expression.format(value[node.inputs[0]])
-                rows.append((f"{value[node.id]} = {text}", node, str(node.type)))
+                end.append((f"{value[node.id]} = {text}", node, str(node.type)))
             case "linear":
-                rows.append((f"return self.classifier({value[node.inputs[0]]})", node, str(node.type)))
+                end.append((f"return self.classifier({value[node.inputs[0]]})", node, str(node.type)))
     writer.write("def forward(self, images: Tensor) -> Tensor:")
     with writer.indented():
-        writer.write_commented(rows)
+        writer.write_commented(layers)
+        writer.write_commented(end)
