@@ -13,6 +13,7 @@ import pytest
 
 import dslc
 from dslc.grammars import grammar_names, grammar_text
+from dslc.language.ambiguity import Answer
 from dslc.program.tree import Leaf, ParseTree
 
 REFERENCES = Path(__file__).parents[2] / "docs" / "references.md"
@@ -241,6 +242,18 @@ def test_the_docs_describe_every_start(name: str) -> None:
 @pytest.mark.parametrize(("name", "start"), NAMES_AND_STARTS)
 def test_automaton_has_the_size(name: str, start: str) -> None:
     assert dslc.compile(name, start=start).count() == SIZES[name, start]
+
+
+@pytest.mark.parametrize(("name", "start"), NAMES_AND_STARTS)
+def test_every_sentence_is_proved_to_have_one_tree(name: str, start: str) -> None:
+    space = dslc.compile(name, start=start)
+    assert space.ambiguity.answer is Answer.NO
+    assert space.count_unit == "sentences"
+
+
+@pytest.mark.parametrize("name", grammar_names())
+def test_nothing_is_to_be_said_against_the_file(name: str) -> None:
+    assert dslc.check(Path(__file__).parents[2] / "grammars" / f"{name}.lark") == ()
 
 
 @pytest.mark.parametrize(("name", "start"), sorted(MIN_AND_MAX_TOKENS))

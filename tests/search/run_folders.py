@@ -117,8 +117,8 @@ def random_rows(seed: int, *, num_batches: int = 12, num_programs: int = 60) -> 
     outcomes: dict[str, tuple[float | None, str | None, str | None]] = {}
     for number in range(num_programs):
         if generator.random() < 0.1:
-            code = generator.choice(["DSLC611", "DSLC614"])
-            outcomes[f"h{number}"] = (None, code, f"{code} {UNSAFE}\nframe 1")
+            problem = generator.choice(["DSLC611", "DSLC614"])
+            outcomes[f"h{number}"] = (None, problem, f"{problem} {UNSAFE}\nframe 1")
         else:
             outcomes[f"h{number}"] = (round(generator.betavariate(5, 2), 2), None, None)
     seconds = {program: round(generator.uniform(0.1, 2.0), 3) for program in outcomes}
