@@ -8,11 +8,36 @@ from dslc.program.tree import Leaf, ParseTree
 
 # From the papers, written a second time: Zoph and Le 2017, section 4.1; Ramachandran et al. 2017, section 2.
 SIDES, STRIDES, FILTERS = (1, 3, 5, 7), (1, 2, 3), (24, 36, 48, 64)
-UNARY = (
-    "identity negate abs square cube sqrt scale shift log_abs exp sin cos sinh cosh tanh asinh atan sinc relu min_zero "
-    "sigmoid softplus gaussian erf constant"
-).split()
-BINARY = "add mul sub div max min gate rbf laplace mix".split()
+UNARY = [
+    "identity",
+    "negate",
+    "abs",
+    "square",
+    "cube",
+    "sqrt",
+    "scale",
+    "shift",
+    "log_abs",
+    "exp",
+    "sin",
+    "cos",
+    "sinh",
+]
+UNARY += [
+    "cosh",
+    "tanh",
+    "asinh",
+    "atan",
+    "sinc",
+    "relu",
+    "min_zero",
+    "sigmoid",
+    "softplus",
+    "gaussian",
+    "erf",
+    "constant",
+]
+BINARY = ["add", "mul", "sub", "div", "max", "min", "gate", "rbf", "laplace", "mix"]
 X = ParseTree("x", (), rule="input")
 
 

@@ -60,7 +60,7 @@ def test_where_a_node_comes_from_is_not_compared() -> None:
         (lambda g: dataclasses.replace(g, outputs=(3,)), "outputs are nodes"),
         (lambda g: dataclasses.replace(g, outputs=(1,)), "every node is used"),
         (lambda g: Graph(g.nodes[::-1], (0,)), "ids are places"),
-        (lambda g: Graph((g.nodes[0], dataclasses.replace(g.nodes[1], inputs=(2,)), g.nodes[2]), (2,)), "after its inputs"),
+        (lambda g: Graph((g.nodes[0], dataclasses.replace(g.nodes[1], inputs=(2,)), g.nodes[2]), (2,)), "comes after"),
         (lambda g: Graph((*g.nodes[:2], dataclasses.replace(g.nodes[2], inputs=(0,))), (2,)), "takes 2 inputs"),
         (lambda g: Graph((*g.nodes[:2], dataclasses.replace(g.nodes[2], parameters=())), (2,)), "parameters follow"),
         (lambda g: Graph((*g.nodes[:2], dataclasses.replace(g.nodes[2], type=TensorType((8,)))), (2,)), "type of %2"),

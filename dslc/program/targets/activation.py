@@ -25,7 +25,7 @@ VALUES = TensorType((Symbol("batch"), Symbol("num_channels"), REST))
 PARTS = ("input 1", "input 2", "unary of input 1", "unary of input 2", "binary")
 """Children of a core, in the paper's order; without inputs where the grammar writes x for both as plain text."""
 LONGEST_FORMULA = 48
-"""Formulas of more letters are left out of the docstring: past that they do not fit on its first line, and the code reads better."""
+"""Formulas of more letters do not fit on the first line of the docstring, and are left out: the code reads better."""
 
 ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
     {
