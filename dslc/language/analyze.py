@@ -55,7 +55,9 @@ def analyze_grammar(bnf: BnfGrammar, start: str) -> Facts:
                 Code.UNKNOWN_START,
                 Severity.ERROR,
                 f"the grammar has no rule `{start}` to start from",
-                help=f"did you mean `{near[0]}`?" if near else "its rules are " + ", ".join(f"`{name}`" for name in names),
+                help=f"did you mean `{near[0]}`?"
+                if near
+                else "its rules are " + ", ".join(f"`{name}`" for name in names),
             )
         )
     productive = _productive_rules(bnf)
@@ -102,7 +104,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _saturate(bnf: BnfGrammar, counts: Iterable[tuple[str, Production, int]]) -> frozenset[str]:
+def _saturate(counts: Iterable[tuple[str, Production, int]]) -> frozenset[str]:
     """Rules that have an alternative whose rules all are in the set already; least fixpoint, linear in the grammar."""
     waiting: dict[str, list[int]] = {}
     missing: list[int] = []
@@ -131,13 +133,12 @@ def _saturate(bnf: BnfGrammar, counts: Iterable[tuple[str, Production, int]]) ->
 
 
 def _productive_rules(bnf: BnfGrammar) -> frozenset[str]:
-    return _saturate(bnf, ((rule.name, production, 0) for rule in bnf.rules for production in rule.productions))
+    return _saturate((rule.name, production, 0) for rule in bnf.rules for production in rule.productions)
 
 
 def _nullable_rules(bnf: BnfGrammar) -> frozenset[str]:
     # No terminal matches the empty text, so a terminal blocks its production for good.
     return _saturate(
-        bnf,
         (
             (rule.name, production, sum(isinstance(s, TerminalUse) for s in production.symbols))
             for rule in bnf.rules
@@ -186,7 +187,7 @@ def _unit_rules(rule: BnfRule, nullable: frozenset[str]) -> tuple[str, ...]:
 
 
 def _cycles(edges: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Strongly connected components that hold an edge, each in the order of `edges`; Tarjan's algorithm with a stack."""
+    """Strongly connected components that hold an edge, each in the order of `edges` (Tarjan, with a stack)."""
     order = {name: position for position, name in enumerate(edges)}
     index: dict[str, int] = {}
     low: dict[str, int] = {}

@@ -9,8 +9,8 @@ Alternatives of a helper are always in the order *go on*, then *stop*: choice 0 
     x~2..4    x x h1                  h1: x h2 | <empty>      h2: x | <empty>       (one stop token for h1 and h2)
     (x | y)   g: x | y                (x) stands in place
 
-No helper is shared between two places of the file. Copies of an item (`+`, `~`) share the helpers inside the item: those
-stand at one place of the file.
+No helper is shared between two places of the file. Copies of an item (`+`, `~`) share the helpers inside the item:
+those stand at one place of the file.
 """
 
 from __future__ import annotations
@@ -88,9 +88,7 @@ class _RuleWriter:
 
     def write(self) -> list[BnfRule]:
         productions = tuple(self._alternative(a, index) for index, a in enumerate(self.rule.alternatives))
-        rule = BnfRule(
-            self.rule.name, productions, self.rule.expand_single, None, None, self.rule.name, self.rule.span
-        )
+        rule = BnfRule(self.rule.name, productions, self.rule.expand_single, None, None, self.rule.name, self.rule.span)
         return [rule, *(helper for helper in self.helpers.values() if helper is not None)]
 
     def _alternative(self, alternative: Alternative, index: int) -> Production:
@@ -173,9 +171,7 @@ class _RuleWriter:
         self._count(len(symbols) * minimum, expression.span)
         following: tuple[Symbol, ...] = ()
         for name in reversed(names):
-            self._add_optional(
-                name, HelperKind.REPEAT, expression, (*symbols, *following), stop_group=names[0]
-            )
+            self._add_optional(name, HelperKind.REPEAT, expression, (*symbols, *following), stop_group=names[0])
             following = (RuleUse(name, expression.span),)
         return (*symbols * minimum, *following)
 

@@ -57,7 +57,9 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE]\+?\d+)?")
 _SIZE = re.compile(rf"(?P<number>{_NUMBER.pattern})(?:\s+of\s+(?P<start>\S+))?(?:\s+at\s+(?P<tokens>\d+)\s+tokens?)?")
 
 
-def read_pragmas(file: SourceFile, statements: Iterable[tuple[int, int]] = ()) -> tuple[Pragmas, tuple[Diagnostic, ...]]:
+def read_pragmas(
+    file: SourceFile, statements: Iterable[tuple[int, int]] = ()
+) -> tuple[Pragmas, tuple[Diagnostic, ...]]:
     """What the `//!` lines of a file say, and what is wrong with them; names of rules are not looked up here.
 
     Args:
@@ -103,7 +105,12 @@ class _PragmaReader:
 
     def pragmas(self) -> Pragmas:
         return Pragmas(
-            self.target, self.target_parameters, self.starts or ("start",), self.max_tokens, tuple(self.sizes), self.spans
+            self.target,
+            self.target_parameters,
+            self.starts or ("start",),
+            self.max_tokens,
+            tuple(self.sizes),
+            self.spans,
         )
 
     def read_line(self, offset: int, text: str) -> None:

@@ -1,0 +1,41 @@
+"""From a path to the text of a grammar file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.source import SourceFile, Span
+
+
+def read_file(path: str | Path) -> SourceFile:
+    """The text of a grammar file, as UTF-8 without a byte order mark, line breaks as they are.
+
+    Raises:
+        DslcError: DSLC101 if there is no such file, DSLC133 if it cannot be read as text.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _error(Code.FILE_NOT_FOUND, f"no file is named `{path}`", None, "check the path") from None
+    except (OSError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or str(failure)
+        advice = "give the path of a readable `.lark` file"
+        raise _error(Code.UNREADABLE_FILE, f"cannot read `{path}`: {reason}", None, advice) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Not the offset of the error: after a byte order mark that does not count from the start of the file.
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        text = data.decode("utf-8", errors="surrogateescape")
+        offset = next(i for i, character in enumerate(text) if "\ud800" <= character <= "\udfff")
+        byte = ord(text[offset]) - 0xDC00
+        shown = SourceFile(str(path), "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text))
+        message = f"byte 0x{byte:02x} is not UTF-8 text"
+        raise _error(Code.UNREADABLE_FILE, message, shown.span(offset), "save the file as UTF-8") from None
+    return SourceFile(str(path), text)
+
+
+def _error(code: Code, message: str, span: Span | None, help_text: str) -> DslcError:
+    return DslcError(Diagnostic(code, Severity.ERROR, message, span, help_text))

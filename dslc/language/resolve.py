@@ -1,0 +1,172 @@
+"""Look up the names that rules, terminals and pragmas use."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from difflib import get_close_matches
+
+from dslc.diagnostics import Code, Diagnostic, Severity
+from dslc.language.collect import Definitions, TerminalDefinition
+from dslc.language.pragmas import Pragmas
+from dslc.language.syntax import Name, Options, walk_items, walk_rows
+from dslc.source import SourceFile, Span
+
+
+def resolve_names(
+    definitions: Definitions, pragmas: Pragmas, file: SourceFile, common: Container[str]
+) -> tuple[Diagnostic, ...]:
+    """Everything that is used but not defined, and everything used where it cannot stand.
+
+    Terminals that cannot be expanded because of it are added to `definitions.broken`.
+
+    Args:
+        definitions: What the file defines.
+        pragmas: What its `//!` lines say.
+        file: The file, for the place of what is missing altogether.
+        common: Names of lark's `common` terminals, for advice.
+    """
+    resolver = _Resolver(definitions, common)
+    resolver.check_rules()
+    for terminal in definitions.terminals.values():
+        if terminal.imported is None:
+            resolver.check_terminal(terminal)
+    for name in definitions.ignored:
+        resolver.check_name(name, "%ignore")
+    resolver.check_recursion()
+    resolver.check_starts(pragmas, file)
+    return tuple(resolver.diagnostics)
+
+
+class _Resolver:
+    """Collects diagnostics, and marks terminals that are broken."""
+
+    def __init__(self, definitions: Definitions, common: Container[str]) -> None:
+        self.definitions = definitions
+        self.common = common
+        self.diagnostics: list[Diagnostic] = []
+
+    def check_rules(self) -> None:
+        for rule in self.definitions.rules.values():
+            for item in walk_items(rule.body):
+                if isinstance(item, Name):
+                    self.check_name(item, f"rule `{rule.name}`")
+            for row in list(walk_rows(rule.body))[len(rule.body.rows) :]:
+                if row.alias_span is not None:
+                    self._report(
+                        Code.MISPLACED_ALIAS,
+                        "an alias inside parentheses has no meaning",
+                        row.alias_span,
+                        "make the group a rule of its own and put the aliases there",
+                    )
+
+    def check_terminal(self, terminal: TerminalDefinition) -> None:
+        where = "%ignore" if terminal.is_ignored_pattern else f"terminal `{terminal.name}`"
+        for row in walk_rows(terminal.body):
+            if row.alias_span is not None:
+                self.definitions.broken.add(terminal.name)
+                self._report(
+                    Code.MISPLACED_ALIAS,
+                    f"an alias has no meaning in {where}",
+                    row.alias_span,
+                    "remove it: aliases name alternatives of rules",
+                )
+        for item in walk_items(terminal.body):
+            if not isinstance(item, Name):
+                continue
+            if not item.is_terminal:
+                self.definitions.broken.add(terminal.name)
+                advice = f"make `{item.text}` a terminal, in capitals"
+                if not terminal.is_ignored_pattern:
+                    advice += f", or make `{terminal.name}` a rule, in small letters"
+                self._report(
+                    Code.RULE_IN_TERMINAL,
+                    f"{where} uses rule `{item.text}`, and a terminal is made of strings, regexes and terminals only",
+                    item.span,
+                    advice,
+                )
+            elif item.text not in self.definitions.terminals:
+                self.definitions.broken.add(terminal.name)
+                self.check_name(item, where)
+
+    def check_name(self, name: Name, where: str) -> None:
+        definitions = self.definitions
+        if name.text in definitions.rules or name.text in definitions.terminals or name.text in definitions.refused:
+            return
+        known = [n for n in (*definitions.rules, *definitions.terminals) if not n.startswith("__")]
+        near = get_close_matches(name.text, known, n=1)
+        other_case = name.text.lower() if name.is_terminal else name.text.upper()
+        if other_case in known or near:
+            advice = f"did you mean `{other_case if other_case in known else near[0]}`?"
+        elif name.text in self.common:
+            advice = f"define it, or import it: `%import common.{name.text}`"
+        else:
+            advice = f'define it, as in `{name.text}: "a" | "b"`'
+        code = Code.UNDEFINED_TERMINAL if name.is_terminal else Code.UNDEFINED_RULE
+        kind = "terminal" if name.is_terminal else "rule"
+        self._report(code, f"{kind} `{name.text}` is used in {where} but not defined", name.span, advice)
+
+    def check_recursion(self) -> None:
+        """Report each way in which a terminal contains itself, then give up on all that use a broken one."""
+        uses = {
+            name: [item for item in walk_items(terminal.body) if isinstance(item, Name)]
+            for name, terminal in self.definitions.terminals.items()
+            if terminal.imported is None
+        }
+        done: set[str] = set()
+        for root in uses:
+            path: dict[str, Iterator[Name]] = {} if root in done else {root: iter(uses[root])}
+            while path:
+                name = next(reversed(path))
+                used = next(path[name], None)
+                if used is None:
+                    del path[name]
+                    done.add(name)
+                elif used.text in path:
+                    cycle = list(path)[list(path).index(used.text) :]
+                    self.definitions.broken.update(cycle)
+                    self._report(
+                        Code.RECURSIVE_TERMINAL,
+                        f"terminal `{used.text}` contains itself: {' > '.join([*cycle, used.text])}",
+                        used.span,
+                        "only rules can contain themselves: write it as a rule, in small letters",
+                    )
+                elif used.text in uses and used.text not in done:
+                    path[used.text] = iter(uses[used.text])
+        broken = self.definitions.broken
+        while more := [n for n in uses if n not in broken and any(item.text in broken for item in uses[n])]:
+            broken.update(more)
+
+    def check_starts(self, pragmas: Pragmas, file: SourceFile) -> None:
+        for start in pragmas.starts:
+            self._check_start(start, pragmas.spans.get(f"start {start}"), file)
+        for claim in pragmas.sizes:
+            if claim.start is not None:
+                self._check_start(claim.start, pragmas.spans.get(f"size {claim.start}"), file)
+
+    def _check_start(self, start: str, span: Span | None, file: SourceFile) -> None:
+        rules = self.definitions.rules
+        if start in rules or start in self.definitions.refused:
+            return
+        near = next(iter(get_close_matches(start, rules, n=1)), None)
+        if span is not None:
+            advice = f"did you mean `{near}`?" if near else "the rules are " + ", ".join(f"`{name}`" for name in rules)
+            self._report(Code.MISSING_START, f"the grammar has no rule `{start}`", span, advice)
+            return
+        # No `//! start` line: the rule that lark starts from is missing.
+        candidate = near or next((name for name in rules if not self._is_used(name)), None) or next(iter(rules), None)
+        if candidate is None:
+            self._report(Code.MISSING_START, "the grammar has no rules", file.span(0), "write one, as in `start: ...`")
+            return
+        self._report(
+            Code.MISSING_START,
+            f"the grammar has no rule `{start}` to start from",
+            rules[candidate].span,
+            f"call this rule `{start}`, or write `//! start {candidate}` above it",
+        )
+
+    def _is_used(self, name: str) -> bool:
+        bodies: list[Options] = [rule.body for rule in self.definitions.rules.values()]
+        return any(isinstance(item, Name) and item.text == name for body in bodies for item in walk_items(body))
+
+    def _report(self, code: Code, message: str, span: Span, help_text: str) -> None:
+        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, help_text))
