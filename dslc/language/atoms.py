@@ -75,7 +75,9 @@ def make_literal_grammar(bnf: BnfGrammar, start: str) -> AtomGrammar:
 def _canonical(text: str, ignores_blank: bool, folded: bool) -> str:
     if ignores_blank:
         text = text.replace(" ", "")
-    return text.casefold() if folded else text
+    if folded:  # the two dotted and dotless letters are the only ones that `re` equates and case folding does not
+        text = text.casefold().replace("i\u0307", "i").replace("\u0131", "i")
+    return text
 
 
 def _collapse(words: _Strings) -> _Strings:

@@ -120,6 +120,11 @@ class Chart:
     ends: tuple[int, ...]
     """Places at which the start rule is finished and only ignored blanks follow; none: the text is no sentence."""
 
+    @property
+    def num_items(self) -> int:
+        """Number of items at all places: how much work parsing was."""
+        return sum(len(items.pointers) for items in self.sets.values())
+
 
 class TextParser:
     """A parser of one grammar and start; it is built once and parses any number of texts."""

@@ -40,7 +40,7 @@ def extract_readings(chart: Chart) -> Readings:
     The second differs from the first in one choice, the first in preorder that has an alternative.
     """
     assert chart.ends, "only a sentence has readings"
-    forest = _Forest(chart)
+    forest = Forest(chart)
     start = chart.tables.start
     roots: list[Node] = [(True, start, 0, end) for end in chart.ends]
     options = forest.reachable_options(roots)
@@ -58,7 +58,7 @@ def extract_readings(chart: Chart) -> Readings:
     return Readings(first, forest.read(root, best, fork=fork, other=other))
 
 
-class _Forest:
+class Forest:
     """The options of nodes, in order of preference among equally large trees."""
 
     def __init__(self, chart: Chart) -> None:
@@ -66,6 +66,7 @@ class _Forest:
         self.tables = chart.tables
 
     def options(self, node: Node) -> list[Any]:
+        """What can be chosen at a node."""
         is_rule, number, origin, end = node
         pointers = self.chart.sets[end].pointers
         width = self.chart.width
@@ -94,6 +95,7 @@ class _Forest:
         return dot == 0 or self.tables.next_rule[dot - 1] == self.tables.next_terminal[dot - 1] == -1
 
     def reachable_options(self, roots: list[Node]) -> dict[Node, list[Any]]:
+        """The options of every node that is below one of `roots`."""
         found: dict[Node, list[Any]] = {}
         work = list(roots)
         while work:

@@ -184,10 +184,24 @@ def is_cyclic(grammar: PlainGrammar) -> bool:
     return any(a == b for a, b in pairs)
 
 
-def count_trees(grammar: PlainGrammar, text: str, *, most: int = 2) -> int:
-    """Number of derivation trees of a text, at most `most`: the least fixpoint of the counts of all spans."""
+def is_rendered(grammar: PlainGrammar, text: str) -> bool:
+    """Whether a text is what some derivation is rendered as, not just a text that can be read."""
+    return count_trees(grammar, text, whole_words=True) > 0
+
+
+def count_trees(grammar: PlainGrammar, text: str, *, most: int = 2, whole_words: bool = False) -> int:
+    """Number of derivation trees of a text, at most `most`: the least fixpoint of the counts of all spans.
+
+    With `whole_words` and ignored blanks, a terminal must be all that stands between two blanks.
+    """
     places = range(len(text) + 1)
     counts: dict[tuple[str, int, int], int] = {}
+
+    def stands(literal: str, begin: int) -> bool:
+        if whole_words and grammar.ignores_blank:
+            around = text[max(0, begin - 1) : begin] + text[begin + len(literal) :][:1]
+            return text.startswith(literal, begin) and not around.strip(" ")
+        return text.startswith(literal, begin)
 
     def spans(symbols: tuple[str, ...], begin: int) -> Iterator[tuple[int, int]]:
         if not symbols:
@@ -202,7 +216,7 @@ def count_trees(grammar: PlainGrammar, text: str, *, most: int = 2) -> int:
             while grammar.ignores_blank and text[starts[-1] : starts[-1] + 1] == " ":
                 starts.append(starts[-1] + 1)
             for literal in grammar.terminals[symbol]:
-                middles += [(s + len(literal), 1) for s in starts if text.startswith(literal, s)]
+                middles += [(s + len(literal), 1) for s in starts if stands(literal, s)]
         for middle, ways in middles:
             if ways:
                 for end, others in spans(symbols[1:], middle):

@@ -154,4 +154,4 @@ def test_long_sentences_take_work_in_proportion(rules: str, text: str) -> None:
     grammar = plain_grammar(rules)
     chart = TextParser(grammar.bnf, grammar.start).parse(text)
     assert not extract_readings(chart).is_ambiguous
-    assert sum(len(items.pointers) for items in chart.sets.values()) <= 12 * len(text)
+    assert chart.num_items <= 12 * len(text)
