@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.meaningless import place_text
 from dslc.program.op_rules import AttributeValue, Parameter
 from dslc.program.ops import OPS, OpSpec
 from dslc.program.tensor_type import TensorType, TypeMismatchError, size_of
@@ -179,7 +180,7 @@ class GraphBuilder:
                     Code.SHAPE_MISMATCH,
                     Severity.ERROR,
                     f"`{op}` cannot take {' and '.join(str(type) for type in types)}: {error}",
-                    notes=(f"in `{rule}`, tokens {tokens[0] + 1} to {tokens[1]} of the sentence",),
+                    notes=(f"in {place_text(rule, *tokens)}",),
                 )
             ) from error
         ids = tuple(value.id for value in inputs)

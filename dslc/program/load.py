@@ -15,6 +15,7 @@ from torch import nn
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.emit import PythonSource
+from dslc.program.meaningless import place_text
 
 if TYPE_CHECKING:
     from dslc.program.targets import Target
@@ -75,9 +76,7 @@ def explain_exception(source: PythonSource, exception: BaseException) -> Diagnos
         message = f"the program failed with {what}"
     else:
         message = f"`{origin.op}` failed with {what}"
-        first, last = origin.tokens[0] + 1, origin.tokens[1]
-        place = f", tokens {first} to {last} of the sentence" if last > first else f", token {last} of the sentence"
-        notes.insert(0, f"it comes from `{origin.rule}`" + (place if last >= first else ""))
+        notes.insert(0, f"it comes from {place_text(origin.rule, *origin.tokens)}")
     return Diagnostic(
         Code.EMITTED_CODE_FAILED,
         Severity.ERROR,

@@ -11,11 +11,18 @@ from dslc.program.tree import Leaf, ParseTree
 Child = ParseTree | Leaf | None
 
 
-def place_text(tree: ParseTree) -> str:
-    """Where a node stands in its sentence: `in \\`layer\\`, tokens 6 to 10 of the sentence`."""
-    if tree.end_token <= tree.start_token:
-        return f"in `{tree.name}`"
-    return f"in `{tree.name}`, tokens {tree.start_token + 1} to {tree.end_token} of the sentence"
+def place_text(name: str, start_token: int, end_token: int) -> str:
+    """Where a node of the tree stands in its sentence; tokens are counted from 1 for people.
+
+    Example:
+        >>> place_text("layer", 5, 10), place_text("sin", 2, 3), place_text("start", 0, 0)
+        ('`layer`, tokens 6 to 10 of the sentence', '`sin`, token 3 of the sentence', '`start`')
+    """
+    if end_token <= start_token:
+        return f"`{name}`"
+    if end_token == start_token + 1:
+        return f"`{name}`, token {end_token} of the sentence"
+    return f"`{name}`, tokens {start_token + 1} to {end_token} of the sentence"
 
 
 def unknown_name(target: str, tree: ParseTree, known: Iterable[str]) -> DslcError:
@@ -62,4 +69,5 @@ def describe_child(child: Child) -> str:
 
 
 def _error(code: Code, message: str, tree: ParseTree, help: str) -> DslcError:
-    return DslcError(Diagnostic(code, Severity.ERROR, message, help=help, notes=(place_text(tree),)))
+    place = place_text(tree.name, tree.start_token, tree.end_token)
+    return DslcError(Diagnostic(code, Severity.ERROR, message, help=help, notes=(f"in {place}",)))
