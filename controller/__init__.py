@@ -17,6 +17,7 @@ from dslc.controller.presets import Preset as Preset
 from dslc.controller.rollout import Rollout as Rollout
 from dslc.controller.rollout import Score as Score
 from dslc.controller.rollout import Steps as Steps
+from dslc.controller.rollout import join_steps as join_steps
 from dslc.controller.rollout import replay as replay
 from dslc.controller.rollout import sample_rollout as sample_rollout
 from dslc.controller.rollout import score_rollout as score_rollout

@@ -1,7 +1,7 @@
 """Automaton tables as tensors, and distributions over the allowed tokens.
 
-Two runtimes with one interface and tensors in it: `TorchRuntime` steps on any device without a host synchronisation, and on a
-CPU, where numpy steps faster, `NumpyRuntime` hands numpy's arrays over without a copy. `make_runtime` picks.
+Two runtimes with one interface and tensors in it: `TorchRuntime` steps on any device without a host synchronisation,
+and on a CPU, where numpy steps faster, `NumpyRuntime` hands numpy's arrays over without a copy. `make_runtime` picks.
 """
 
 from __future__ import annotations
@@ -253,7 +253,8 @@ def make_runtime(
 
 
 def check_rows(mask: Tensor) -> None:
-    """Assert that every row of a mask (bool [..., V + 1]) allows a token: a row without one is a dead end, a bug in dslc.
+    """Assert that every row of a mask (bool [..., V + 1]) allows a token: a row without one is a dead end, a bug in
+    dslc.
 
     A host synchronisation, so it is called where tables are built, never in a step.
     """
@@ -263,8 +264,8 @@ def check_rows(mask: Tensor) -> None:
 def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     """Log-probabilities over the allowed tokens, in nats; -inf at the others.
 
-    Never NaN, whatever the logits of disallowed tokens, and with -inf at allowed ones too. Renormalised: `exp` of every row
-    that allows a token sums to 1.
+    Never NaN, whatever the logits of disallowed tokens, and with -inf at allowed ones too. Renormalised: `exp` of
+    every row that allows a token sums to 1.
 
     Args:
         logits: float [..., V + 1], in nats.

@@ -14,7 +14,6 @@ from dslc.automaton.starting import StartingTable
 from dslc.automaton.tables import TokenAutomaton
 from dslc.controller.masking import AutomatonTensors, Runtime, check_rows, make_runtime
 from dslc.controller.presets import SMALL, Input, Preset
-from dslc.controller.recurrence import NUM_GATES, run_layer
 
 POSITION_CAP = 256
 """Positions with an embedding of their own; every later token shares that of the last, so any budget works."""
@@ -29,9 +28,10 @@ FEATURES = (Input.PREVIOUS, Input.SLOT, Input.PARENT, Input.SIBLING)
 class RecurrentPolicy(nn.Module):
     """An LSTM over previous token, slot, parent, sibling and position, whose logits are added to a starting table.
 
-    logits = table[row] + W h + b, over the allowed tokens; W and b start at zero where the preset says so, and then a fresh policy
-    is exactly the table's distribution. `row` is a row of `automaton.mask`, which this class refines: its rows are by (slot,
-    slack) as finely as the table's, so that one index gives both what is allowed and where it starts.
+    logits = table[row] + W h + b, over the allowed tokens; W and b start at zero where the preset says so, and then a
+    fresh policy is exactly the table's distribution. `row` is a row of `automaton.mask`, which this class refines:
+    its rows are by (slot, slack) as finely as the table's, so that one index gives both what is allowed and where it
+    starts.
     """
 
     def __init__(
@@ -82,12 +82,7 @@ class RecurrentPolicy(nn.Module):
         self.embedding = nn.Parameter(torch.empty(int(offsets[-1]), preset.embedding_size))
         num_positions = min(budget, POSITION_CAP) if Input.POSITION in preset.inputs else 1
         self.position = nn.Parameter(torch.zeros(max(num_positions, 1), preset.embedding_size))
-        size = preset.hidden_size
-        layers = range(preset.num_layers)
-        self.input_weight = nn.Parameter(torch.empty(preset.embedding_size, NUM_GATES * size))
-        self.recurrent = nn.ParameterList(torch.empty(size, NUM_GATES * size) for _ in layers)
-        self.upward = nn.ParameterList(torch.empty(size, NUM_GATES * size) for _ in layers[1:])
-        self.biases = nn.ParameterList(torch.empty(NUM_GATES * size) for _ in layers)
+        self.lstm = nn.LSTM(preset.embedding_size, preset.hidden_size, preset.num_layers)
         self.output = nn.Linear(preset.hidden_size, width)
         self._initialise(torch.Generator().manual_seed(seed))
         self.to(device)
@@ -106,7 +101,7 @@ class RecurrentPolicy(nn.Module):
                 weights.uniform_(-limit, limit, generator=generator)
         if Input.POSITION not in preset.inputs:
             self.position.requires_grad_(False)
-        for weights in (self.input_weight, *self.recurrent, *self.upward, *self.biases):
+        for weights in self.lstm.parameters():
             weights.uniform_(-limit, limit, generator=generator)
         for weights in self.output.parameters():
             if preset.starts_at_table:
@@ -133,10 +128,7 @@ class RecurrentPolicy(nn.Module):
         batch, time, _ = inputs.shape
         ids = self.feature_ids(inputs.transpose(0, 1)).reshape(time * batch, -1)
         embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
-        hidden = embedded + self._position_rows(time)[:, None]
-        weights = (self.input_weight, *self.upward)
-        for weight, bias, recurrent in zip(weights, self.biases, self.recurrent, strict=True):
-            hidden = run_layer(hidden, weight, bias, recurrent)
+        hidden, _ = self.lstm(embedded + self._position_rows(time)[:, None])
         logits: Tensor = self.output(hidden).transpose(0, 1)
         return logits + functional.embedding(rows, self.start_logits)
 
@@ -156,8 +148,8 @@ class RecurrentPolicy(nn.Module):
 def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenAutomaton, NDArray[np.float32]]:
     """The automaton with the table's rows for its own, and the table's logits float32 [rows, V + 1].
 
-    The mask's rows tell slacks apart only as far as that decides what is allowed; the table's go on. The refined automaton
-    allows the same tokens in every state within the table's budget.
+    The mask's rows tell slacks apart only as far as that decides what is allowed; the table's go on. The refined
+    automaton allows the same tokens in every state within the table's budget.
     """
     num_rows = len(table.log_probs)
     mask = np.zeros((num_rows, automaton.num_tokens + 1), np.bool_)

@@ -37,8 +37,8 @@ class Preset:
     normal_embeddings: bool
     """Embeddings start N(0, 1); else uniform in the weight range."""
     starts_at_table: bool
-    """The output layer starts at zero and is added to the starting table, so that a fresh policy is what the table says;
-    else the output layer starts uniform in the weight range, without a table."""
+    """The output layer starts at zero and is added to the starting table, so that a fresh policy is what the table
+    says; else the output layer starts uniform in the weight range, without a table."""
     learning_rate: float
     """Step size of Adam."""
 
@@ -56,9 +56,10 @@ SMALL = Preset(
 )
 """The default: what learns fastest here.
 
-Measured on the six-layer CNN space of Zoph and Le (2017) with a separable reward (tests/search/test_strategy_learning.py):
-without the position input it reaches 0.85 of the optimum in 1,000 samples instead of 0.99; Adam at 0.01 with 64 units is the
-fastest of the sizes tried; the weight range is 1 / sqrt(units), as PyTorch starts an LSTM.
+Measured on the six-layer CNN space of Zoph and Le (2017) with a separable reward
+(tests/search/test_strategy_learning.py): without the position input it reaches 0.85 of the optimum in 1,000 samples
+instead of 0.99; Adam at 0.01 with 64 units is the fastest of the sizes tried; the weight range is 1 / sqrt(units), as
+PyTorch starts an LSTM.
 """
 
 ZOPH2017 = Preset(
@@ -74,9 +75,10 @@ ZOPH2017 = Preset(
 )
 """The controller of Zoph and Le (2017), section 4.1.
 
-A two-layer LSTM of 35 units a layer, all weights uniform in [-0.08, 0.08], Adam at 0.0006, the sampled token fed as the next
-input. The size of the embedding is not given; it equals the units. The paper has a softmax for each kind of decision; here one
-output layer is masked to the tokens allowed, which is the same function, since no token belongs to two slots of its space.
+A two-layer LSTM of 35 units a layer, all weights uniform in [-0.08, 0.08], Adam at 0.0006, the sampled token fed as
+the next input. The size of the embedding is not given; it equals the units. The paper has a softmax for each kind of
+decision; here one output layer is masked to the tokens allowed, which is the same function, since no token belongs to
+two slots of its space.
 """
 
 PRESETS = {preset.name: preset for preset in (SMALL, ZOPH2017)}

@@ -140,7 +140,8 @@ def draw_tokens(probs: Tensor, uniform: Tensor) -> Tensor:
 def _draw_from_unordered(probs: Tensor, cumulative: Tensor, uniform: Tensor) -> Tensor:
     """As `draw_tokens`, where a parallel sum need not grow to the last bit.
 
-    Tokens of probability 0 are left out by name, and the number is scaled by the largest sum over the others: one is above it.
+    Tokens of probability 0 are left out by name, and the number is scaled by the largest sum over the others: one is
+    above it.
     """
     cumulative = cumulative.masked_fill(probs == 0, -1.0)
     above = cumulative > uniform * cumulative.amax(-1, keepdim=True)
@@ -191,6 +192,25 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
         other = masked_log_softmax(reference(steps.inputs, steps.rows), mask)
         divergences = masked_divergence(log_probs, other, mask)
     return Score(chosen, masked_entropy(log_probs, mask), divergences)
+
+
+def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:
+    """Both batches as one, the shorter filled up with steps after the end."""
+    time = max(first.tokens.shape[1], second.tokens.shape[1])
+
+    def fill(steps: Steps) -> tuple[Tensor, Tensor, Tensor]:
+        missing = time - steps.tokens.shape[1]
+        if not missing:
+            return steps.tokens, steps.inputs, steps.rows
+        # Row 0 allows padding only, so that nothing after the end has a gradient, whatever its inputs.
+        return (
+            torch.nn.functional.pad(steps.tokens, (0, missing), value=pad_id),
+            torch.nn.functional.pad(steps.inputs, (0, 0, 0, missing)),
+            torch.nn.functional.pad(steps.rows, (0, missing)),
+        )
+
+    tokens, inputs, rows = (torch.cat(pair) for pair in zip(fill(first), fill(second), strict=True))
+    return Steps(tokens, torch.cat((first.lengths, second.lengths)), inputs, rows)
 
 
 def _gather_steps(

@@ -20,11 +20,14 @@ class Stepper:
     @torch.no_grad()
     def __init__(self, policy: RecurrentPolicy, batch_size: int) -> None:
         size = policy.preset.hidden_size
-        self._gates_of_feature = policy.embedding @ policy.input_weight
-        self._gates_of_position = torch.addmm(policy.biases[0], policy.position, policy.input_weight)
-        self._recurrent = [weight.detach() for weight in policy.recurrent]
-        self._upward = [weight.detach() for weight in policy.upward]
-        self._biases = [bias.detach() for bias in policy.biases]
+        layers = range(policy.preset.num_layers)
+        weights = {name: weight.detach() for name, weight in policy.lstm.named_parameters()}
+        first = weights["weight_ih_l0"].t()
+        self._biases = [weights[f"bias_ih_l{layer}"] + weights[f"bias_hh_l{layer}"] for layer in layers]
+        self._gates_of_feature = policy.embedding @ first
+        self._gates_of_position = torch.addmm(self._biases[0], policy.position, first)
+        self._recurrent = [weights[f"weight_hh_l{layer}"].t().contiguous() for layer in layers]
+        self._upward = [weights[f"weight_ih_l{layer}"].t().contiguous() for layer in layers]
         self._output = policy.output.weight.detach().t().contiguous()
         self._output_bias = policy.output.bias.detach()
         self._policy = policy
@@ -48,11 +51,13 @@ class Stepper:
         for layer, recurrent in enumerate(self._recurrent):
             hidden, cell = self._hidden[layer], self._cells[layer]
             if layer:
-                gates = torch.addmm(self._biases[layer], self._hidden[layer - 1], self._upward[layer - 1])
+                gates = torch.addmm(self._biases[layer], self._hidden[layer - 1], self._upward[layer])
             gates.addmm_(hidden, recurrent)
-            gates[:, : 3 * size].sigmoid_()
-            out, into, keep, new = gates.chunk(4, 1)
+            # torch's order of gates.
+            into, keep, new, out = gates.chunk(4, 1)
+            gates[:, : 2 * size].sigmoid_()
             new.tanh_()
+            out.sigmoid_()
             cell.mul_(keep).addcmul_(into, new)
             torch.tanh(cell, out=hidden).mul_(out)
         return torch.addmm(self._output_bias, self._hidden[-1], self._output)

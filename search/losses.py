@@ -1,8 +1,8 @@
 """Losses of policy search: pure functions of log-probabilities, to be minimised.
 
-Conventions, as in the papers: a sequence's terms are summed over its tokens and averaged over the sequences of the batch. Log-
-probabilities are float [batch, time] in nats with 0 after the end of a sequence, those of the masked, renormalised
-distribution; `is_token` is bool [batch, time], False after the end.
+Conventions, as in the papers: a sequence's terms are summed over its tokens and averaged over the sequences of the
+batch. Log-probabilities are float [batch, time] in nats with 0 after the end of a sequence, those of the masked,
+renormalised distribution; `is_token` is bool [batch, time], False after the end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from torch import Tensor
 
 
 def reinforce_loss(log_probs: Tensor, rewards: Tensor, baseline: Tensor | float) -> Tensor:
-    """-(1/m) sum_k sum_t log P(a_t | a_<t) (R_k - b): its gradient is minus the estimate of that of the expected reward.
+    """-(1/m) sum_k sum_t log P(a_t | a_<t) (R_k - b): its gradient is minus the estimate of that of the expected
+    reward.
 
     Args:
         log_probs: [m, time].
@@ -32,8 +33,8 @@ def reinforce_loss(log_probs: Tensor, rewards: Tensor, baseline: Tensor | float)
 def normalise_advantages(rewards: Tensor) -> Tensor:
     """(R - mean) / standard deviation over the batch, [m]; zeros if all rewards are equal.
 
-    The scale of the rewards then does not matter, and neither does their sign. In float64, so that a spread far below the
-    rewards' size survives.
+    The scale of the rewards then does not matter, and neither does their sign. In float64, so that a spread far below
+    the rewards' size survives.
 
     Example:
         >>> normalise_advantages(torch.tensor([3.0, 1.0], dtype=torch.float64))
@@ -52,8 +53,8 @@ def ppo_clip_loss(
 ) -> Tensor:
     """-(1/m) sum_k sum_t min(r A_k, clip(r, 1 - e, 1 + e) A_k), with r the ratio of new to old probability of a token.
 
-    The minimum bounds how much a sample can gain, whatever the sign of its advantage: r stops mattering above 1 + e where A > 0 and
-    below 1 - e where A < 0, and never in the direction that makes the objective worse.
+    The minimum bounds how much a sample can gain, whatever the sign of its advantage: r stops mattering above 1 + e
+    where A > 0 and below 1 - e where A < 0, and never in the direction that makes the objective worse.
 
     Args:
         log_probs: [m, time] under the policy being improved.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
-from dslc.controller.rollout import Score, Steps, replay, sample_rollout, score_rollout
+from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.options import bad_value
@@ -33,18 +33,27 @@ class PolicyLearner:
         self._weights = [weight for weight in self.policy.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.Adam(self._weights, lr=learning_rate, fused=True)
         self._generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
+        # So as not to walk the automaton twice; no part of the state, since `replay` gives the same.
+        self._sampled: tuple[tuple[tuple[int, ...], ...], Steps] | None = None
+        self._recorded: dict[tuple[tuple[int, ...], ...], Steps] = {}
 
     def sample(self, count: int) -> list[Candidate]:
         """Independent samples of the policy with their log-probabilities."""
         rollout = sample_rollout(self.policy, count, self._generator)
+        sequences = rollout.steps.token_tuples()
+        self._sampled = (tuple(sequences), rollout.steps)
         log_probs = rollout.log_probs.sum(1).tolist()
-        return [
-            Candidate(tokens, log_prob) for tokens, log_prob in zip(rollout.steps.token_tuples(), log_probs, strict=True)
-        ]
+        return [Candidate(tokens, log_prob) for tokens, log_prob in zip(sequences, log_probs, strict=True)]
 
-    def record(self, sequences: Sequence[tuple[int, ...]]) -> Steps:
-        """What the policy saw on the way to these sequences."""
-        return replay(self.policy, sequences)
+    def record(self, *groups: Sequence[tuple[int, ...]]) -> Steps:
+        """What the policy saw on the way to these sequences, the groups one after the other in one batch."""
+        keys = [tuple(group) for group in groups if group]
+        known = dict([*self._recorded.items(), *([self._sampled] if self._sampled else [])])
+        self._recorded = {key: known[key] if key in known else replay(self.policy, key) for key in keys}
+        steps = self._recorded[keys[0]]
+        for key in keys[1:]:
+            steps = join_steps(steps, self._recorded[key], self.policy.automaton.pad_id)
+        return steps
 
     def score(self, steps: Steps) -> Score:
         """Differentiable log-probabilities and entropies."""

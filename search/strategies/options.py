@@ -26,7 +26,9 @@ def read_options(kind: type[Options], given: Mapping[str, Any], strategy: str) -
     for name, value in given.items():
         if name not in defaults:
             nearest = difflib.get_close_matches(name, defaults, 1)
-            known = f"its options: {', '.join(f'`{option}`' for option in defaults)}" if defaults else "it has no options"
+            known = (
+                f"its options: {', '.join(f'`{option}`' for option in defaults)}" if defaults else "it has no options"
+            )
             problems.append(
                 Diagnostic(
                     Code.UNKNOWN_OPTION,

@@ -89,7 +89,7 @@ class PolicyGradient:
         advantages = normalise_advantages(self._learner.rewards([reward for _, reward in results]))
         entropy_weight = linear_to_zero(options.entropy_weight, self._told, self._evaluations)
         # Batch and queue share one pass through the network: first the batch's rows, then the queue's.
-        steps = self._learner.record([*(candidate.tokens for candidate, _ in results), *self._queue.sequences])
+        steps = self._learner.record([candidate.tokens for candidate, _ in results], self._queue.sequences)
         is_token = steps.is_token[:batch]
         figures: dict[str, float] = {}
         old_log_probs = torch.empty(0)

@@ -20,8 +20,8 @@ class RandomOptions:
     """Options of `random`."""
 
     lengths: str = "even"
-    """`even`: the length is drawn evenly among those that occur, then the sentence uniformly among those of the length, so that a
-    recursive space is not all at its longest; `uniform`: uniformly among all sentences."""
+    """`even`: the length is drawn evenly among those that occur, then the sentence uniformly among those of the
+    length, so that a recursive space is not all at its longest; `uniform`: uniformly among all sentences."""
 
     def __post_init__(self) -> None:
         if self.lengths not in ("even", "uniform"):

@@ -24,7 +24,8 @@ class ReinforceOptions:
     learning_rate: float = 0.0
     """Of Adam; 0 means the preset's (0.01, or the paper's 6e-4)."""
     baseline_decay: float = 0.95
-    """Share of the baseline that one batch keeps, in [0, 1). Zoph and Le give no number; 0.95 is that of Bello et al. 2017."""
+    """Share of the baseline that one batch keeps, in [0, 1). Zoph and Le give no number; 0.95 is that of Bello et al.
+    2017."""
     entropy_weight: float = 0.0
     """Times the summed entropy of a sequence, nats; 0 in Zoph and Le."""
 
@@ -41,7 +42,8 @@ class ReinforceOptions:
 
 
 class Reinforce:
-    """One step of gradient ascent a batch: sum over tokens of log P times (reward - exponential moving average of earlier rewards).
+    """One step of gradient ascent a batch: sum over tokens of log P times (reward - exponential moving average of
+    earlier rewards).
 
     The first batch, which has no earlier rewards, is measured against its own mean.
 

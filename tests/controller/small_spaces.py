@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dslc.automaton.scalar import advance_state, allowed_tokens, is_done, start_state
+from dslc.automaton.scalar import ScalarState, advance_state, allowed_tokens, is_done, start_state
 from dslc.controller import PRESETS, RecurrentPolicy
 from dslc.pipeline import compile_grammar
 from dslc.source import SourceFile
@@ -51,7 +51,7 @@ def list_sentences(space: Space) -> list[tuple[int, ...]]:
     """All token sequences, by walking every allowed prefix."""
     automaton = space.lowering.automaton
     found = []
-    pending = [((), start_state(automaton, space.max_tokens))]
+    pending: list[tuple[tuple[int, ...], ScalarState]] = [((), start_state(automaton, space.max_tokens))]
     while pending:
         tokens, state = pending.pop()
         if is_done(state):
@@ -62,15 +62,22 @@ def list_sentences(space: Space) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-def make_policy(space: Space, preset: str = "small", *, seed: int = 0, shake: float = 0.0) -> RecurrentPolicy:
+def make_policy(
+    space: Space, preset: str = "small", *, seed: int = 0, shake: float = 0.0, device: str = "cpu"
+) -> RecurrentPolicy:
     """A fresh policy, its output layer moved away from zero by normal noise of deviation `shake`."""
-    chosen = PRESETS[preset]
     policy = RecurrentPolicy(
-        space.lowering.automaton, space.max_tokens, chosen, table=space.starting_table(), seed=seed
+        space.lowering.automaton,
+        space.max_tokens,
+        PRESETS[preset],
+        table=space.starting_table(),
+        seed=seed,
+        device=device,
     )
     if shake:
         generator = torch.Generator().manual_seed(seed + 1)
         with torch.no_grad():
             for weights in policy.output.parameters():
-                weights += shake * torch.randn(weights.shape, generator=generator)
+                noise = torch.randn(weights.shape, generator=generator)
+                weights.add_(noise.to(device), alpha=shake)
     return policy

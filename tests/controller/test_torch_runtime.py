@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dslc.automaton.batch import BatchRuntime
+from dslc.automaton.lower import lower_grammar
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.tables import TokenAutomaton
 from dslc.controller.masking import AutomatonTensors, NumpyRuntime, TorchRuntime, make_runtime
@@ -18,7 +19,6 @@ from dslc.diagnostics import DslcError
 from dslc.language.analyze import analyze_grammar
 from dslc.language.normalize import normalize_grammar
 from dslc.language.read import read_grammar
-from dslc.automaton.lower import lower_grammar
 from dslc.source import SourceFile
 from tests.controller.small_spaces import LISTS, make_space
 from tests.strategies import grammar_texts
