@@ -17,6 +17,22 @@ def canonical_graph(graph: Graph) -> Graph:
     Inputs of a node are ordered, so this order is unique: two graphs that differ only in the numbers of their nodes
     have equal canonical forms, and two that have equal canonical forms compute the same.
     """
+    nodes, outputs = _renumber_nodes(graph)
+    return Graph(tuple(nodes), outputs)
+
+
+def graph_hash(graph: Graph) -> str:
+    """Hex sha256 of the canonical form; rules, tokens and numbering do not enter it.
+
+    Two values that are computed twice and one that is computed once are different graphs, since each has its own
+    trained parameters.
+    """
+    nodes, outputs = _renumber_nodes(graph)
+    lines = [FORMAT, *(_line(node) for node in nodes), f"return {outputs}"]
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _renumber_nodes(graph: Graph) -> tuple[list[Node], tuple[int, ...]]:
     order: list[int] = []
     seen: set[int] = set()
     arguments = [node.id for node in sorted(graph.inputs, key=lambda node: str(node.attribute("name")))]
@@ -32,18 +48,7 @@ def canonical_graph(graph: Graph) -> Graph:
                 stack.extend((i, False) for i in reversed(graph.nodes[node_id].inputs))
     place = {node_id: i for i, node_id in enumerate(order)}
     nodes = [replace(graph.nodes[i], id=place[i], inputs=tuple(place[j] for j in graph.nodes[i].inputs)) for i in order]
-    return Graph(tuple(nodes), tuple(place[i] for i in graph.outputs))
-
-
-def graph_hash(graph: Graph) -> str:
-    """Hex sha256 of the canonical form; rules, tokens and numbering do not enter it.
-
-    Two values that are computed twice and one that is computed once are different graphs, since each has its own
-    trained parameters.
-    """
-    canonical = canonical_graph(graph)
-    lines = [FORMAT, *(_line(node) for node in canonical.nodes), f"return {canonical.outputs}"]
-    return sha256("\n".join(lines).encode()).hexdigest()
+    return nodes, tuple(place[i] for i in graph.outputs)
 
 
 def _line(node: Node) -> str:
