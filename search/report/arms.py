@@ -11,8 +11,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-LAST_FIDELITY = """
-    SELECT program_hash, reward, seconds, code, message, MAX(fidelity) FROM evaluations GROUP BY program_hash
+OUTCOMES = """
+    CREATE TEMP TABLE outcomes AS
+    SELECT program_hash, reward, seconds, code, message, MAX(fidelity) FROM evaluations GROUP BY program_hash;
+    CREATE UNIQUE INDEX temp.outcomes_by_hash ON outcomes(program_hash);
 """
 """One row a program: its evaluation at the highest fidelity; SQLite takes the other columns from the maximum's row."""
 
@@ -69,19 +71,33 @@ class Arm:
         return np.where(np.isinf(best), np.nan, best)
 
 
+def gather_outcomes(database: sqlite3.Connection) -> None:
+    """Make the table `outcomes` of this connection, one row a program; nothing is written to the run.
+
+    What is read afterwards is the run at this moment, also while a search goes on writing.
+    """
+    database.execute("PRAGMA temp_store = MEMORY")
+    database.execute("BEGIN")
+    for statement in OUTCOMES.strip().removesuffix(";").split(";"):
+        database.execute(statement)
+
+
 def read_arms(database: sqlite3.Connection) -> tuple[Arm, Arm]:
-    """The strategy's samples, and the control's."""
+    """The strategy's samples, and the control's; after `gather_outcomes`."""
     rows: tuple[list[tuple[int, int, int, float, float]], ...] = ([], [])
-    number_by_hash: dict[str, int] = {}
+    outcome_by_hash = {
+        program_hash: (number, reward, seconds)
+        for number, (program_hash, reward, seconds) in enumerate(
+            database.execute("SELECT program_hash, reward, seconds FROM outcomes")
+        )
+    }
     seen: tuple[set[int], set[int]] = (set(), set())
-    query = f"""SELECT s.id, s.batch, s.origin = 'uniform', s.program_hash, e.reward, e.seconds
-        FROM samples s LEFT JOIN ({LAST_FIDELITY}) e USING (program_hash) ORDER BY s.id"""
-    for sample, batch, is_control, program_hash, reward, seconds in database.execute(query):
-        number = number_by_hash.setdefault(program_hash, len(number_by_hash))
+    query = "SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id"
+    for sample, batch, is_control, program_hash in database.execute(query):
+        number, reward, seconds = outcome_by_hash[program_hash]
         is_first = number not in seen[is_control]
         seen[is_control].add(number)
-        reward = np.nan if reward is None else reward
-        rows[is_control].append((sample, batch, number, reward, seconds or 0.0 if is_first else 0.0))
+        rows[is_control].append((sample, batch, number, np.nan if reward is None else reward, seconds * is_first))
     strategy, control = map(_make_arm, rows)
     return strategy, control
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.diagnostics import DslcError
-from dslc.search.report.arms import LAST_FIDELITY, Arm, merge_batches, read_arms
+from dslc.search.report.arms import Arm, gather_outcomes, merge_batches, read_arms
 from dslc.search.result import SearchResult
 from dslc.search.store import connect_for_reading
 
@@ -50,7 +50,7 @@ def report_data(run_dir: Path | str) -> dict[str, Any]:
     notes: list[str] = []
     space = _open_space(run, notes)
     with closing(connect_for_reading(run.run_dir)) as database:
-        database.execute("BEGIN")  # one state of the database, also while a search writes to it
+        gather_outcomes(database)
         strategy, control = read_arms(database)
         head = _describe_search(run)
         top = _list_top(database, head, space, notes)
@@ -125,7 +125,7 @@ def _list_top(
         WITH first AS (SELECT program_hash, MIN(id) AS id FROM samples WHERE origin != 'uniform' GROUP BY program_hash),
              scored AS (SELECT id, program_hash, reward, RANK() OVER (ORDER BY reward DESC) AS rank,
                                COUNT(*) OVER (PARTITION BY reward) - 1 AS ties
-                        FROM first JOIN ({LAST_FIDELITY}) USING (program_hash) WHERE reward IS NOT NULL)
+                        FROM first JOIN outcomes USING (program_hash) WHERE reward IS NOT NULL)
         SELECT id, program_hash, reward, rank, ties, text, tokens
         FROM scored JOIN samples USING (id, program_hash) ORDER BY reward DESC, id LIMIT {TOP}"""
     evaluations = database.execute("SELECT COUNT(*) FROM samples WHERE origin != 'uniform'").fetchone()[0]
@@ -184,14 +184,14 @@ def _describe_best(info: Mapping[str, Any], top: list[dict[str, Any]]) -> dict[s
 
 def _count_failures(database: sqlite3.Connection) -> list[dict[str, Any]]:
     """Samples of both arms without a reward, by code: how many, and the first as an example."""
-    query = f"""
+    query = """
         SELECT code, COUNT(*), COUNT(DISTINCT program_hash), MIN(id)
-        FROM samples JOIN ({LAST_FIDELITY}) USING (program_hash)
+        FROM samples JOIN outcomes USING (program_hash)
         WHERE reward IS NULL GROUP BY code ORDER BY COUNT(*) DESC, code"""
     failures = []
     for code, count, programs, example in database.execute(query).fetchall():
         text, message = database.execute(
-            f"SELECT text, message FROM samples JOIN ({LAST_FIDELITY}) USING (program_hash) WHERE id = ?", (example,)
+            "SELECT text, message FROM samples JOIN outcomes USING (program_hash) WHERE id = ?", (example,)
         ).fetchone()
         failures.append(
             {"code": code, "count": count, "programs": programs, "example": example, "text": text, "message": message}
