@@ -190,7 +190,7 @@ def test_lark_loads_the_file_itself(name: str, parser: str) -> None:
 def test_header_says_what_source_starts_size_and_deviations(name: str) -> None:
     paragraphs = header(name)
     assert {"What", "Source", "Sentence", "Starts", "Size", "Deviations"} <= set(paragraphs)
-    keys = re.findall(r"^- \*\*(\w+)\*\*", REFERENCES.read_text(encoding="utf-8"), re.MULTILINE)
+    keys = re.findall(r"^## (\w+)$", REFERENCES.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(keys) == len(set(keys))
     assert re.match(r"\w+", paragraphs["Source"])[0] in keys  # type: ignore[index]
     for start in pragma_lines(name, "start")[0]:
