@@ -111,7 +111,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     assert bool(runtime.is_done().all()), "the mask let a sequence pass its budget unfinished"
     recorded = _gather_steps(policy, tokens, inputs, rows, batch_size)
     time = recorded.tokens.shape[1]
-    if not log_probs:
+    if not time:
         nothing = torch.zeros((batch_size, 0), device=policy.device)
         return Rollout(recorded, nothing, nothing)
     return Rollout(recorded, torch.cat(log_probs, 1)[:, :time], torch.cat(entropies, 1)[:, :time])
@@ -217,7 +217,7 @@ def _gather_steps(
     policy: RecurrentPolicy, tokens: list[Tensor], inputs: list[Tensor], rows: list[Tensor], batch_size: int
 ) -> Steps:
     """Time-major lists as [batch, time], cut after the longest sequence."""
-    if not tokens:
+    if not tokens or not batch_size:
         empty = torch.zeros((batch_size, 0), dtype=torch.int32, device=policy.device)
         lengths = torch.zeros(batch_size, dtype=torch.int64, device=policy.device)
         return Steps(empty, lengths, empty[:, :, None].expand(-1, -1, 4), empty)

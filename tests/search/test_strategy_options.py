@@ -1,0 +1,71 @@
+"""Strategies by name, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dslc.diagnostics import Code, DslcError
+from dslc.search.strategies import STRATEGY_NAMES, make_strategy
+from tests.controller.small_spaces import MENUS, make_space
+
+SPACE = make_space(MENUS)
+
+
+def refuse(name: str, options: dict[str, Any]) -> DslcError:
+    """The error of making a strategy."""
+    with pytest.raises(DslcError) as caught:
+        make_strategy(name, SPACE, evaluations=20, batch=5, seed=0, options=options)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", STRATEGY_NAMES)
+def test_every_strategy_can_be_made_by_its_name(name: str) -> None:
+    strategy = make_strategy(name, SPACE, evaluations=20, batch=5, seed=0)
+    assert strategy.name == name
+    assert len(strategy.ask(5)) == 5
+    assert strategy.ask(0) == []
+
+
+def test_an_unknown_strategy_is_refused_with_the_nearest() -> None:
+    (problem,) = refuse("reinforced", {}).diagnostics
+    assert problem.code is Code.UNKNOWN_STRATEGY
+    assert problem.help == "did you mean `reinforce`?"
+
+
+def test_unknown_options_are_all_refused_with_the_nearest() -> None:
+    first, second = refuse("policy_gradient", {"entropy_wieght": 0.1, "colour": 3}).diagnostics
+    assert (first.code, second.code) == (Code.UNKNOWN_OPTION, Code.UNKNOWN_OPTION)
+    assert first.help == "did you mean `entropy_weight`?"
+    assert "`clip`" in (second.help or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("policy_gradient", {"learning_rate": -1.0}),
+        ("policy_gradient", {"learning_rate": "fast"}),
+        ("policy_gradient", {"learning_rate": float("nan")}),
+        ("policy_gradient", {"passes": 0}),
+        ("policy_gradient", {"passes": 1.5}),
+        ("policy_gradient", {"passes": True}),
+        ("policy_gradient", {"clip": 1.0}),
+        ("policy_gradient", {"queue_size": 0}),
+        ("policy_gradient", {"preset": "tiny"}),
+        ("policy_gradient", {"preset": 3}),
+        ("reinforce", {"baseline_decay": 1.0}),
+        ("reinforce", {"entropy_weight": float("inf")}),
+        ("random", {"lengths": "odd"}),
+    ],
+)
+def test_values_that_cannot_be_are_refused(name: str, options: dict[str, Any]) -> None:
+    (problem,) = refuse(name, options).diagnostics
+    assert problem.code is Code.BAD_SETTING
+    assert f"`{next(iter(options))}`" in problem.message
+
+
+def test_text_that_reads_as_a_number_is_one() -> None:
+    options = {"learning_rate": "0.02", "passes": "3"}
+    strategy = make_strategy("policy_gradient", SPACE, evaluations=20, batch=5, seed=0, options=options)
+    assert "learning_rate=0.02, clip=0.2, passes=3" in repr(strategy._options)  # type: ignore[attr-defined]

@@ -1,0 +1,79 @@
+"""A strategy that is saved and loaded goes on bit for bit, also between asking and telling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from dslc.search.outcome import Candidate, Strategy
+from dslc.search.strategies import STRATEGY_NAMES, make_strategy
+from tests.controller.small_spaces import LISTS, make_space
+
+SPACE = make_space(LISTS, 8)
+BATCHES = 6
+KINDS = [*((name, {}) for name in STRATEGY_NAMES), ("policy_gradient", {"preset": "zoph2017"})]
+
+
+def reward(candidate: Candidate) -> float:
+    """Something to learn: short sentences of low tokens."""
+    return -0.1 * sum(candidate.tokens) - 0.01 * len(candidate.tokens)
+
+
+def fresh(name: str, options: Mapping[str, Any], seed: int = 0) -> Strategy:
+    return make_strategy(name, SPACE, evaluations=BATCHES * 7, batch=7, seed=seed, options=options)
+
+
+def through_files(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state as it comes back from a checkpoint."""
+    tensors = {name: value for name, value in state.items() if torch.is_tensor(value)}
+    values = {name: value for name, value in state.items() if name not in tensors}
+    return {**load(save(tensors)), **json.loads(json.dumps(values))} if tensors else json.loads(json.dumps(values))
+
+
+def run(name: str, options: Mapping[str, Any], stop_after: set[int], stop_between: set[int]) -> list[Any]:
+    """Everything that a search sees; the strategy is replaced by its saved twin after and within the given batches."""
+    strategy, seen = fresh(name, options), []
+    for batch in range(BATCHES):
+        candidates = strategy.ask(7)
+        if batch in stop_between:
+            state = through_files(strategy.state_dict())
+            strategy = fresh(name, options, seed=99)
+            strategy.load_state_dict(state)
+        figures = strategy.tell([(candidate, reward(candidate)) for candidate in candidates])
+        seen.append((candidates, figures))
+        if batch in stop_after:
+            state = through_files(strategy.state_dict())
+            strategy = fresh(name, options, seed=99)
+            strategy.load_state_dict(state)
+    return seen
+
+
+@pytest.mark.parametrize(("name", "options"), KINDS)
+def test_interrupted_equals_uninterrupted(name: str, options: Mapping[str, Any]) -> None:
+    whole = run(name, options, set(), set())
+    assert run(name, options, {0, 2, 3}, set()) == whole
+    assert run(name, options, set(), {0, 4}) == whole
+
+
+@pytest.mark.parametrize(("name", "options"), KINDS)
+def test_a_state_does_not_change_while_the_strategy_goes_on(name: str, options: Mapping[str, Any]) -> None:
+    strategy = fresh(name, options)
+    strategy.tell([(candidate, reward(candidate)) for candidate in strategy.ask(7)])
+    state = strategy.state_dict()
+    copy = through_files(state)
+    strategy.tell([(candidate, reward(candidate)) for candidate in strategy.ask(7)])
+    assert state.keys() == copy.keys()
+    for key, value in state.items():
+        assert value.equal(copy[key]) if torch.is_tensor(value) else value == copy[key], key
+
+
+@pytest.mark.parametrize("name", STRATEGY_NAMES)
+def test_seeds_decide(name: str) -> None:
+    one, same, other = (fresh(name, {}, seed).ask(20) for seed in (1, 1, 2))
+    assert one == same
+    assert one != other
