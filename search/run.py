@@ -21,7 +21,7 @@ from dslc.search.outcome import Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback
 from dslc.search.result import SearchResult
 from dslc.search.store import RunStore, read_info
-from dslc.search.tasks import get_task
+from dslc.search.tasks import describe_task, get_task
 from dslc.search.tasks.user_function import UserFunction
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def search(
                 "target": space.target,
                 "max_tokens": space.max_tokens,
             },
-            "task": {**_describe_task(task), "directory": directory},
+            "task": {**describe_task(task), "directory": directory},
             "environment": _describe_environment(config, data_sha256),
             "status": Status.RUNNING.value,
             "started_at": time.time(),
@@ -229,20 +229,6 @@ def _check_target(task: Task, space: Space) -> None:
             help=f"it accepts {', '.join(task.accepts)}; a function of your own, module:function, can score any",
         )
     )
-
-
-def _describe_task(task: Task) -> dict[str, Any]:
-    reference = task.reference
-    return {
-        "name": task.name,
-        "metric": task.metric,
-        "unit": task.unit,
-        "floor": task.floor if abs(task.floor) < float("inf") else None,
-        "accepts": None if task.accepts is None else list(task.accepts),
-        "reference": None
-        if reference is None
-        else {"label": reference[0], "value": reference[1], "command": reference[2]},
-    }
 
 
 # --- what it runs with ----------------------------------------------------------------------------------------------

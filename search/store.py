@@ -85,7 +85,7 @@ class RunStore:
         Raises:
             DslcError: DSLC622 if the folder has something in it, DSLC621 if a search is creating it.
         """
-        if run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+        if run_dir.exists() and (not run_dir.is_dir() or not _is_unfinished(run_dir)):
             raise DslcError(
                 Diagnostic(
                     Code.RUN_EXISTS,
@@ -96,6 +96,8 @@ class RunStore:
             )
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = RunLock(run_dir)
+        for leftover in run_dir.glob("samples.sqlite*"):
+            leftover.unlink()
         for name, text in files.items():
             path = run_dir / "grammar" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,6 +204,13 @@ class RunStore:
             ORDER BY id LIMIT 1"""
         row = self._database.execute(query, (code,)).fetchone()
         return (f"for example: {row[0]}", *row[1].split("\n")) if row else ()
+
+
+def _is_unfinished(run_dir: Path) -> bool:
+    """Whether a folder is empty, or a search died in it before it was a run: without a run.json nothing was recorded."""
+    names = {path.name for path in run_dir.iterdir()}
+    made_first = {"lock", "grammar", "samples.sqlite", "samples.sqlite-journal", "run.json.tmp"}
+    return names <= {*made_first, "samples.sqlite-wal", "samples.sqlite-shm"} and (not names or "lock" in names)
 
 
 def _figures_json(figures: Mapping[str, float]) -> str:

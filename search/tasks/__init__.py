@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pkgutil
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
@@ -70,3 +72,25 @@ def describe_tasks() -> list[dict[str, Any]]:
         }
         for task in map(get_task, task_names())
     ]
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """What a task declares, as JSON values; a floor that it does not name is null."""
+    reference = task.reference
+    return {
+        "name": task.name,
+        "metric": task.metric,
+        "unit": task.unit,
+        "floor": task.floor if math.isfinite(task.floor) else None,
+        "accepts": None if task.accepts is None else list(task.accepts),
+        "evaluations": task.evaluations,
+        "options": dict(getattr(task, "options", None) or {}),
+        "reference": None
+        if reference is None
+        else {"label": reference[0], "value": reference[1], "command": reference[2]},
+    }
+
+
+def describe_tasks() -> list[dict[str, Any]]:
+    """What each shipped task declares; needs none of their data."""
+    return [describe_task(get_task(name)) for name in task_names()]

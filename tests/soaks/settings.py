@@ -1,0 +1,8 @@
+"""The search that is killed."""
+
+GRAMMAR = """
+start: A B A B
+A: "1" | "2" | "3" | "4" | "5"
+B: "x" | "y"
+"""
+EVALUATIONS = 60
