@@ -62,6 +62,7 @@ class Code(Enum):
     REPEATED_ALTERNATIVE = "DSLC131"
     GRAMMAR_TOO_LARGE = "DSLC132"
     UNREADABLE_FILE = "DSLC133"
+    LEADING_BAR = "DSLC134"
     # 2xx: grammar meaning
     UNKNOWN_START = "DSLC201"
     DEFAULT_BUDGET = "DSLC202"
@@ -71,7 +72,6 @@ class Code(Enum):
     CYCLIC_RULE = "DSLC206"
     SIZE_CLAIM_WRONG = "DSLC207"
     EQUAL_TREES = "DSLC208"
-    TOKENS_RUN_TOGETHER = "DSLC209"
     # 3xx: automaton, sampling, sentences
     AMBIGUOUS_TEXT = "DSLC301"
     SENTENCE_OVER_BUDGET = "DSLC302"

@@ -130,7 +130,8 @@ def find_repeated_alternatives(rules: tuple[Rule, ...]) -> tuple[Diagnostic, ...
             earlier = first.setdefault(_without_marks(alternative.expression), alternative)
             if earlier is alternative:
                 continue
-            is_same = earlier.alias == alternative.alias
+            # lark merges empty alternatives whatever their names.
+            is_same = earlier.alias == alternative.alias or alternative.expression == Sequence(())
             found.append(
                 Diagnostic(
                     Code.REPEATED_ALTERNATIVE,

@@ -128,6 +128,7 @@ class _Collector:
             )
         self._refuse_priority("rule", name, rule.priority_span)
         self._check_body(rule.body)
+        self._warn_of_bar(rule)
         for row in rule.body.rows:
             if row.alias is not None and row.alias_span is not None and name.startswith("_"):
                 self._report(
@@ -144,7 +145,7 @@ class _Collector:
     def read_terminal(self, terminal: TerminalStatement) -> None:
         name = terminal.name.text
         self._refuse_priority("terminal", name, terminal.priority_span)
-        is_sound = self._check_body(terminal.body)
+        is_sound = self._check_body(terminal.body) and self._is_written(terminal.body, terminal.name.span)
         if self._is_new(terminal.name):
             self.definitions.terminals[name] = TerminalDefinition(name, terminal.body, terminal.name.span)
             if not is_sound:
@@ -156,6 +157,8 @@ class _Collector:
         # As lark does: a lone terminal is ignored under its own name, anything else under a new one.
         if isinstance(item, Name) and item.is_terminal:
             definitions.ignored.append(item)
+            return
+        if not self._is_written(ignore.body, ignore.span):
             return
         name = f"__IGNORE_{len(definitions.ignored)}"
         definitions.ignored.append(Name(name, ignore.body.span))
@@ -214,6 +217,14 @@ class _Collector:
         )
         self.definitions.refused.update(name.text for name in statement.names)
 
+    def _is_written(self, body: Options, span: Span) -> bool:
+        """False, and reported, if a terminal is made of nothing."""
+        is_written = len(body.rows) > 1 or bool(body.rows[0].items)
+        if not is_written:
+            advice = 'write what it matches, as in `"a" | "b"`'
+            self._report(Code.EMPTY_TERMINAL, "nothing stands here to match", span, advice)
+        return is_written
+
     def _check_body(self, body: Options) -> bool:
         """Report what is wrong with a body whatever its names mean; False if a terminal cannot be made of it."""
         is_sound = True
@@ -253,6 +264,22 @@ class _Collector:
                 case _:
                     pass
         return is_sound
+
+    def _warn_of_bar(self, rule: RuleStatement) -> None:
+        """A bar on the line after the colon looks like layout, but makes an empty alternative."""
+        first = rule.body.rows[0]
+        gap = rule.span.file.text[rule.name.span.end : rule.body.span.start + 1]
+        if not first.items and len(rule.body.rows) > 1 and "\n" in gap:
+            bar = rule.span.file.text.index("|", rule.name.span.end)
+            self.diagnostics.append(
+                Diagnostic(
+                    Code.LEADING_BAR,
+                    Severity.WARNING,
+                    f"the first alternative of rule `{rule.name.text}` is empty: nothing stands before this bar",
+                    rule.span.file.span(bar),
+                    "remove the bar; if the empty alternative is meant, write it last, or in the line of the colon",
+                )
+            )
 
     def _refuse_priority(self, kind: str, name: str, span: Span | None) -> None:
         if span is not None:

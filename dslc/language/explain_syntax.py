@@ -93,10 +93,10 @@ def _explain_quotes(text: str, offset: int) -> Explanation | None:
             advice = f'write `"{closed.group(1)}"`' if closed else 'write `"text"`'
             end = offset + (closed.end() if closed else 1)
             return Explanation(f"{name} are written in straight double quotes", advice, offset, end)
-    if rest[0] == '"':
+    if rest[0] == '"' and not re.match(r'"(?:\\.|[^"\\])*"', rest):
         advice = 'add `"` at its end, or write `\\"` for a quote inside it'
         return Explanation("the string is not closed", advice, offset, offset + len(rest.rstrip()))
-    if rest[0] == "/" and not rest.startswith("/*"):
+    if rest[0] == "/" and not rest.startswith("/*") and not re.match(r"/(?:\\.|[^/\\])+/", rest):
         advice = "add `/` at its end, or write `\\/` for a slash inside it"
         return Explanation("the regex is not closed", advice, offset, offset + len(rest.rstrip()))
     return None
@@ -121,6 +121,10 @@ def _explain_name(text: str, offset: int, line_start: int) -> Explanation | None
     name = word.group().rstrip("-")
     if word.end() <= offset or len(name) < 2:
         return None
+    if name.startswith("__"):
+        bare = name.lstrip("_")
+        message = f"names that begin with two underscores are reserved: `{name}`"
+        return Explanation(message, f"write `{bare}` or `_{bare}`", start, start + len(name))
     letters = name.replace("-", "_")
     if "-" in name:
         return Explanation(f"`{name}` is not a name", f"write `{letters}`", start, start + len(name))
@@ -142,6 +146,11 @@ def _explain_colon(text: str, offset: int, line_start: int) -> Explanation | Non
     before = text[line_start:offset]
     rest = text[offset:]
     definition = re.fullmatch(r"\s*([?!]*[A-Za-z_]\w*)\s*", before)
+    if definition is not None and rest[0] in '"/([':
+        advice = f"write `{definition.group(1)}: ...`; a rule goes on in a line that begins with `|`"
+        start = line_start + before.index(definition.group(1))
+        message = f"no colon stands after `{definition.group(1)}`"
+        return Explanation(message, advice, start, start + len(definition.group(1)))
     if definition is not None:
         for other in _OTHER_COLONS:
             if rest.startswith(other):
@@ -221,6 +230,8 @@ def _explain_mark(text: str, offset: int, line_start: int) -> Explanation | None
     if first == "%":
         word = re.match(r"%\w*", rest)
         shown = word.group() if word else "%"
-        known = "`%ignore` and `%import` stand at the beginning of a line"
-        return Explanation(f"`{shown}` cannot stand here", known, offset, offset + len(shown))
+        is_known = shown in ("%ignore", "%import", "%override", "%extend", "%declare")
+        message = f"`{shown}` cannot stand here" if is_known else f"`{shown}` is unknown"
+        known = "`%ignore` and `%import` stand at the beginning of a line of their own"
+        return Explanation(message, known, offset, offset + len(shown))
     return None

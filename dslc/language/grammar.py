@@ -34,6 +34,8 @@ class Terminal:
     """In order of writing, without repeats; regexes contribute their strings by length, then alphabetically."""
     is_anonymous: bool = False
     span: Span | None = field(default=None, compare=False, repr=False)
+    is_regex: bool = False
+    """Written as one regex, which lark keeps in the tree where it stands in a rule, and tells from an equal string."""
 
     @property
     def is_forced(self) -> bool:

@@ -62,11 +62,11 @@ class _Expansion:
             case Concatenation(items) | Choice(items):
                 for item in items:
                     self.refuse_infinite(item)
-            case Repeat(item, _, maximum):
+            case Repeat(item, minimum, maximum):
                 self.refuse_infinite(item)
                 if maximum is None and not self._is_only_empty(item):
                     part = pattern.span.text if pattern.span else "..."
-                    raise self._infinite(pattern.span, part, f"{part[:-1]}~1..8")
+                    raise self._infinite(pattern.span, part, f"{part[:-1]}~{minimum}..8")
             case Regex():
                 unbounded = find_unbounded(pattern)
                 if unbounded is not None:
@@ -76,7 +76,7 @@ class _Expansion:
                     span = pattern.span
                     if span is not None:
                         span = span.file.span(span.start + unbounded[0], span.start + unbounded[1])
-                    raise self._infinite(span, part, f"{base}{{1,8}}")
+                    raise self._infinite(span, part, f"{base}{{{int(part.endswith('+'))},8}}")
             case Text() | CharacterRange():
                 pass
 

@@ -146,8 +146,8 @@ class _PragmaReader:
             self._error(Code.UNKNOWN_PRAGMA, f"unknown pragma `{name}`", span, advice + _known_forms())
             return
         rest = text[len(name) :]
-        if rest[:1] == ":":
-            rest = rest[1:]
+        if rest.lstrip()[:1] == ":":
+            rest = rest.lstrip()[1:]
         value = rest.strip()
         value_start = start + len(text) - len(rest) + len(rest) - len(rest.lstrip())
         whole = self.file.span(start, start + len(text))

@@ -24,17 +24,23 @@ from dslc.language.grammar import (
 def print_grammar(grammar: Grammar) -> str:
     """`.lark` text: one rule a line, then terminals and what is ignored; comments and pragmas are not kept.
 
+    Terminals that no rule uses are not printed. Where one of them had taken the name that lark gives to a string in a
+    rule, that string has another name when the text is read again.
+
     Example:
         >>> from dslc.language.read import read_grammar
         >>> from dslc.source import SourceFile
         >>> print(print_grammar(read_grammar(SourceFile("a.lark", 'start :A[ "+" A]\\nA:/[ab]/'))[0]), end="")
         start: A ["+" A]
-        A: "a" | "b"
+        A: /a|b/
     """
     printer = ExpressionPrinter(grammar)
     lines = [printer.rule(rule) for rule in grammar.rules]
     lines.extend(printer.terminal(terminal) for terminal in grammar.terminals if not terminal.is_anonymous)
-    lines.extend(f"%ignore {source}" for source in grammar.ignored)
+    for index, source in enumerate(grammar.ignored):
+        # An ignored pattern that a rule writes too is one terminal, so both places must be written alike.
+        terminal = printer.terminal_by_name.get(f"__IGNORE_{index}")
+        lines.append(f"%ignore {source if terminal is None else printer.written(terminal)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -46,13 +52,12 @@ class ExpressionPrinter:
         self.regex_by_name: dict[str, str] = {}
         taken: set[str] = set()
         for terminal in grammar.terminals:
-            if terminal.is_anonymous:
-                regex = _regex(terminal.literals)
-                # Two regexes of equal meaning are two terminals in lark as long as they are written differently.
-                while regex in taken:
-                    regex = f"(?:{regex})"
-                taken.add(regex)
-                self.regex_by_name[terminal.name] = regex
+            regex = _regex(terminal)
+            # Two regexes of equal meaning are two terminals in lark as long as they are written differently.
+            while regex in taken:
+                regex = f"(?:{regex})"
+            taken.add(regex)
+            self.regex_by_name[terminal.name] = regex
         self.keep_all_tokens = False
 
     def rule(self, rule: Rule) -> str:
@@ -61,10 +66,12 @@ class ExpressionPrinter:
         modifiers = "!" * rule.keep_all_tokens + "?" * rule.expand_single
         alternatives = " | ".join(self._alternative(alternative) for alternative in rule.alternatives)
         self.keep_all_tokens = False
-        return f"{modifiers}{rule.name}: {alternatives}".rstrip()
+        return f"{modifiers}{rule.name}: {alternatives.strip()}".rstrip()
 
     def terminal(self, terminal: Terminal) -> str:
         """`NAME: "a" | "b"`."""
+        if terminal.is_regex:
+            return f"{terminal.name}: {self._written_regex(terminal)}"
         return f"{terminal.name}: " + " | ".join(map(print_literal, terminal.literals))
 
     def print(self, expression: Expression) -> str:
@@ -107,15 +114,16 @@ class ExpressionPrinter:
         is_kept_by_name = self.keep_all_tokens or not use.name.startswith("_")
         if terminal is None or (not terminal.is_anonymous and use.is_kept == is_kept_by_name):
             return use.name
-        if len(terminal.literals) == 1 and (not use.is_kept or self._is_string(terminal)):
-            return print_literal(terminal.literals[0])
-        if terminal.is_anonymous:
-            flag = "i" if terminal.literals[0].ignore_case else ""
-            return f"/{_escape(self.regex_by_name[terminal.name])}/{flag}"
-        return f"/{_escape(_regex(terminal.literals))}/"
+        is_string = not use.is_kept or (terminal.is_anonymous and not terminal.is_regex)
+        return print_literal(terminal.literals[0]) if is_string else self._written_regex(terminal)
 
-    def _is_string(self, terminal: Terminal) -> bool:
-        return self.keep_all_tokens and terminal.is_anonymous
+    def written(self, terminal: Terminal) -> str:
+        """An anonymous terminal as it stands in a rule."""
+        return self._written_regex(terminal) if terminal.is_regex else print_literal(terminal.literals[0])
+
+    def _written_regex(self, terminal: Terminal) -> str:
+        flag = "i" if terminal.is_regex and terminal.literals[0].ignore_case else ""
+        return f"/{_escape(self.regex_by_name[terminal.name])}/{flag}"
 
 
 def print_literal(literal: Literal) -> str:
@@ -136,8 +144,13 @@ def _escape_character(character: str) -> str:
     return named or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}")
 
 
-def _regex(literals: tuple[Literal, ...]) -> str:
-    return "|".join(re.escape(literal.text) for literal in literals)
+def _regex(terminal: Terminal) -> str:
+    """What lark matches for a terminal as printed; a rule that writes this regex uses the terminal."""
+    if terminal.is_regex:
+        return "|".join(re.escape(literal.text) for literal in terminal.literals)
+    longest_first = sorted(terminal.literals, key=lambda literal: -len(literal.text))
+    parts = (f"(?i:{re.escape(x.text)})" if x.ignore_case else re.escape(x.text) for x in longest_first)
+    return f"(?:{'|'.join(parts)})"
 
 
 def _escape(regex: str) -> str:

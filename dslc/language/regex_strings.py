@@ -15,6 +15,8 @@ from interegular.patterns import InvalidSyntax, Unsupported
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.patterns import Regex
 
+_PARTS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
+"""Classes, escapes and single characters of a valid regex."""
 _LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")
 _REFUSED_FLAGS = {"x": "blanks and comments inside the regex", "l": "the machine's locale"}
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
@@ -92,7 +94,7 @@ def find_unbounded(pattern: Regex) -> tuple[int, int] | None:
             item = group_starts.pop() if group_starts else position
             position += 1
         else:
-            found = re.match(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", rest, re.DOTALL)
+            found = _PARTS.match(rest)
             assert found is not None, "the last branch matches any character"
             item, position = position, position + found.end()
     return 0, len(text)
@@ -101,7 +103,7 @@ def find_unbounded(pattern: Regex) -> tuple[int, int] | None:
 def has_bar_outside_groups(source: str) -> bool:
     """True for `a|b`, not for `(a|b)`: lark glues the former to its neighbours without parentheses."""
     depth = 0
-    for part in re.findall(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", source, re.DOTALL):
+    for part in _PARTS.findall(source):
         depth += (part == "(") - (part == ")")
         if part == "|" and depth == 0:
             return True
@@ -110,6 +112,10 @@ def has_bar_outside_groups(source: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _automaton(pattern: Regex) -> FSM:
+    if pattern.source.startswith("*"):
+        message = f"`{_show(pattern)}` is read as a regex, and comments are written with `//`"
+        advice = "begin each line of the comment with `//`"
+        raise DslcError(Diagnostic(Code.BAD_LITERAL, Severity.ERROR, message, pattern.span, advice))
     _compile(pattern)
     for flag, meaning in _REFUSED_FLAGS.items():
         if flag in pattern.flags:
@@ -118,10 +124,17 @@ def _automaton(pattern: Regex) -> FSM:
         if mark in pattern.source:
             raise _unsupported(pattern, f"looks around its match with `{mark}...)`")
     try:
-        source = f"(?s:{pattern.source})" if "s" in pattern.flags else pattern.source
+        # interegular takes a bracket right after the opening one for the closing one.
+        source = "".join(re.sub(r"^\[(\^?)\]", r"[\1\]", part) for part in _PARTS.findall(pattern.source))
+        source = f"(?s:{source})" if "s" in pattern.flags else source
         return parse_pattern(source).to_fsm()
     except Unsupported as unsupported:
-        raise _unsupported(pattern, f"uses what has no list of strings: {unsupported}") from None
+        found = re.search(r"\\\w|[\^$]", str(unsupported))
+        if found is not None and "reference" not in str(unsupported):
+            raise _unsupported(
+                pattern, f"uses `{found.group()}`, which stands for a place and not for a string"
+            ) from None
+        raise _unsupported(pattern, "refers back to a group, or uses another part that cannot be listed") from None
     except (InvalidSyntax, AttributeError, ValueError, KeyError, AssertionError) as failure:
         raise _unsupported(pattern, f"cannot be listed ({type(failure).__name__})") from None
 

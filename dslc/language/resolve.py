@@ -44,6 +44,8 @@ class _Resolver:
         self.definitions = definitions
         self.common = common
         self.diagnostics: list[Diagnostic] = []
+        self.mixed: set[int] = set()
+        """Where words begin that were reported as mixing small letters and capitals."""
 
     def check_rules(self) -> None:
         for rule in self.definitions.rules.values():
@@ -91,6 +93,15 @@ class _Resolver:
     def check_name(self, name: Name, where: str) -> None:
         definitions = self.definitions
         if name.text in definitions.rules or name.text in definitions.terminals or name.text in definitions.refused:
+            return
+        word = _whole_word(name)
+        if word.text != name.text:
+            # lark reads `myRule` as the rule `my`, the terminal `R` and the rule `ule`.
+            if word.start not in self.mixed:
+                advice = f"write `{word.text.lower()}` for a rule, `{word.text.upper()}` for a terminal"
+                message = f"the name `{word.text}` mixes small letters and capitals"
+                self._report(Code.SYNTAX, message, word, advice)
+            self.mixed.add(word.start)
             return
         known = [n for n in (*definitions.rules, *definitions.terminals) if not n.startswith("__")]
         near = get_close_matches(name.text, known, n=1)
@@ -170,3 +181,13 @@ class _Resolver:
 
     def _report(self, code: Code, message: str, span: Span, help_text: str) -> None:
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, help_text))
+
+
+def _whole_word(name: Name) -> Span:
+    """The word of the text that a name is part of; all of it unless small letters and capitals meet."""
+    text, start, end = name.span.file.text, name.span.start, name.span.end
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+        end += 1
+    return name.span.file.span(start, end)

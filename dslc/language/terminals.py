@@ -11,7 +11,7 @@ from dslc.language.build import build_pattern
 from dslc.language.collect import Definitions, TerminalDefinition
 from dslc.language.grammar import Literal, Terminal
 from dslc.language.literals import LITERAL_LIMIT, expand_pattern
-from dslc.language.patterns import Pattern
+from dslc.language.patterns import Pattern, Text
 from dslc.language.syntax import Name, Options, Quoted, only_item, walk_items
 from dslc.source import Span
 
@@ -74,11 +74,13 @@ class _Expander:
                 literals = self._literals(name, self.patterns[name], regex, definition.span)
                 if definition.imported is not None:
                     literals = tuple(replace(literal, span=definition.span) for literal in literals)
-                terminals.append(Terminal(name, literals, False, definition.span))
+                item = only_item(definition.body)
+                is_regex = isinstance(item, Quoted) and item.is_regex
+                terminals.append(Terminal(name, literals, definition.is_ignored_pattern, definition.span, is_regex))
         for name, (pattern, regex) in self.sources.anonymous.items():
             assert pattern.span is not None, "what stands in a rule has a place"
             literals = self._literals(pattern.span.text, pattern, regex, pattern.span)
-            terminals.append(Terminal(name, literals, True, pattern.span))
+            terminals.append(Terminal(name, literals, True, pattern.span, not isinstance(pattern, Text)))
         return tuple(terminals)
 
     def _literals(self, shown: str, pattern: Pattern, regex: str, span: Span) -> tuple[Literal, ...]:
@@ -128,6 +130,11 @@ class _Expander:
             if isinstance(item, Name) and definition.imported is None
         }
         for name, definition in self.definitions.terminals.items():
+            if name in ignored and name in self.sources.regexes and re.fullmatch(self.sources.regexes[name], ""):
+                shown = definition.span.text if definition.is_ignored_pattern else name
+                message = f"`{shown}` is ignored and matches the empty string"
+                advice = 'make it match something, as in `%ignore " "`'
+                yield Diagnostic(Code.EMPTY_TERMINAL, Severity.ERROR, message, definition.span, advice)
             if name in self.used and name in ignored:
                 what = "is ignored and also used in a rule"
                 advice = "use another terminal in the rule, or do not ignore this one"
