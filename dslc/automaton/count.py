@@ -51,8 +51,8 @@ class Counts:
         self._slot = automaton.slot.tolist()
         self._next = automaton.next.tolist()
         self._slot_base = automaton.slot_base.tolist()
-        self._run = automaton.lists.run
-        self.choices = _find_choices(automaton)
+        self._run = automaton.run.tolist()
+        self.choices = self._find_choices()
         """[slot] its choices as (token, first position of the run), by token id."""
         self.slot_counts, self.position_counts = self._count()
         self.by_tokens = tuple(self.position_counts[automaton.start_position])
@@ -102,6 +102,14 @@ class Counts:
                 else:
                     whole[n] = sum(map(mul, first[1:n], rest[n - 1 : 0 : -1]))
         return slot_counts, position_counts
+
+    def _find_choices(self) -> list[list[tuple[int, int]]]:
+        choices: list[list[tuple[int, int]]] = [[] for _ in range(self.automaton.num_slots)]
+        for position in range(1, self.automaton.num_positions):
+            of_slot = choices[self._slot[position]]
+            if not of_slot:
+                of_slot.extend((token, run) for token, (_, run) in self.automaton.scalar.choices[position].items())
+        return choices
 
     # --- the order ------------------------------------------------------------------------------------------------
 
@@ -211,21 +219,20 @@ class Counts:
 
     def _positions(self, tokens: Sequence[int]) -> list[int]:
         """Position at which each token of a whole sentence is taken."""
-        extra = self.automaton.lists.extra
+        choices_of = self.automaton.scalar.choices
         slack = self.budget - self.automaton.min_tokens
-        width = self.automaton.num_tokens
         position = self.automaton.start_position
         positions: list[int] = []
         stack = [0]
         for place, token in enumerate(tokens):
-            cell = self._slot_base[position] + token
-            if not position or not 0 <= token < width or extra[cell] > slack:
+            extra, run = choices_of[position].get(token, (slack + 1, 0))
+            if extra > slack:
                 raise no_sentence(f"token {place + 1} of {len(tokens)} is not allowed there")
-            slack -= extra[cell]
+            slack -= extra
             positions.append(position)
             if self._next[position]:
                 stack.append(self._next[position])
-            position = self._run[cell] or (stack.pop() if len(stack) > 1 else 0)
+            position = run or (stack.pop() if len(stack) > 1 else 0)
         if position:
             raise no_sentence(f"the sequence of {len(tokens)} tokens is unfinished")
         return positions
@@ -241,15 +248,3 @@ def no_sentence(message: str) -> DslcError:
             help="give all tokens of one sentence of this space, in order and within the budget",
         )
     )
-
-
-def _find_choices(automaton: TokenAutomaton) -> list[list[tuple[int, int]]]:
-    width = automaton.num_tokens + 1
-    exists = automaton.extra <= automaton.max_budget
-    choices: list[list[tuple[int, int]]] = []
-    run = automaton.run
-    for slot in range(automaton.num_slots):
-        base = slot * width
-        tokens = exists[base : base + width - 1].nonzero()[0]
-        choices.append(list(zip(tokens.tolist(), run[base + tokens].tolist(), strict=True)))
-    return choices

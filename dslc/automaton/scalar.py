@@ -40,27 +40,24 @@ def allowed_tokens(automaton: TokenAutomaton, state: ScalarState) -> tuple[int, 
     Empty exactly when the sentence is finished.
     """
     top, slack, _ = state
-    tables = automaton.lists
-    cap = tables.row_cap[top]
-    return tables.allowed[tables.row_base[top] + (slack if slack < cap else cap)]
+    rows = automaton.scalar.allowed[top]
+    return rows[slack] if slack < len(rows) else rows[-1]
 
 
 def advance_state(automaton: TokenAutomaton, state: ScalarState, token: int) -> ScalarState:
     """State after `token`, which must be one of `allowed_tokens`."""
     top, slack, stack = state
-    tables = automaton.lists
-    cell = tables.slot_base[top] + token
-    slack -= tables.extra[cell]
-    assert slack >= 0, "only allowed tokens are taken"
+    tables = automaton.scalar
+    extra, run = tables.choices[top][token]
+    assert extra <= slack, "only allowed tokens are taken"
     following = tables.next[top]
-    run = tables.run[cell]
     if run:
-        return _new(ScalarState, (run, slack, (following, stack) if following else stack))
+        return _new(ScalarState, (run, slack - extra, (following, stack) if following else stack))
     if following:
-        return _new(ScalarState, (following, slack, stack))
+        return _new(ScalarState, (following, slack - extra, stack))
     if stack:
-        return _new(ScalarState, (stack[0], slack, stack[1]))
-    return _new(ScalarState, (0, slack, stack))
+        return _new(ScalarState, (stack[0], slack - extra, stack[1]))
+    return _new(ScalarState, (0, slack - extra, stack))
 
 
 def is_done(state: ScalarState) -> bool:

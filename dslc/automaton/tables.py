@@ -49,17 +49,32 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TableLists:
-    """Tables of an automaton as lists: plain Python reads these faster than arrays."""
+class ScalarTables:
+    """Tables of an automaton as lists and dictionaries: plain Python reads these faster than arrays."""
 
-    slot_base: list[int]
     next: list[int]
-    row_base: list[int]
-    row_cap: list[int]
-    run: list[int]
-    extra: list[int]
-    allowed: list[tuple[int, ...]]
-    """Tokens that each mask row allows, in order; row 0 is empty."""
+    allowed: list[list[tuple[int, ...]]]
+    """[position][slack] tokens that are allowed, in order; a larger slack allows what the last does."""
+    choices: list[dict[int, tuple[int, int]]]
+    """[position] of each token: slack that it costs, first position of the run that it leaves."""
+
+
+IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WideTables:
+    """Tables of an automaton in the integers that numpy indexes with: narrower ones are copied at each use."""
+
+    slot: IndexArray
+    slot_base: IndexArray
+    next: IndexArray
+    pushes: IndexArray
+    """[P] 1 where a position has a following one. Position 0 pushes what it then pops, so that "done" stays."""
+    row_base: IndexArray
+    row_cap: IndexArray
+    run: IndexArray
+    extra: IndexArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,22 +133,43 @@ class TokenAutomaton:
         return len(self.slot)
 
     @cached_property
-    def lists(self) -> TableLists:
-        """The tables as lists, made when first asked for."""
-        rows, tokens = np.nonzero(self.mask[:, :-1])
-        ends = np.searchsorted(rows, np.arange(1, len(self.mask) + 1))
-        of_row = tokens.tolist()
-        allowed: list[tuple[int, ...]] = []
-        begin = 0
-        for end in ends.tolist():
-            allowed.append(tuple(of_row[begin:end]))
-            begin = end
-        return TableLists(
-            self.slot_base.tolist(),
-            self.next.tolist(),
-            self.row_base.tolist(),
-            self.row_cap.tolist(),
-            self.run.tolist(),
-            self.extra.tolist(),
-            allowed,
+    def scalar(self) -> ScalarTables:
+        """The tables for plain Python, made when first asked for."""
+        width = self.num_tokens + 1
+        choices: list[dict[int, tuple[int, int]]] = []
+        for slot in range(self.num_slots):
+            cells = slice(slot * width, slot * width + width - 1)
+            extra, run = self.extra[cells], self.run[cells]
+            tokens = (extra <= self.max_budget).nonzero()[0]
+            values = zip(extra[tokens].tolist(), run[tokens].tolist(), strict=True)
+            choices.append(dict(zip(tokens.tolist(), values, strict=True)))
+        allowed: list[list[tuple[int, ...]]] = []
+        for of_token in choices:
+            prices = {extra for extra, _ in of_token.values()}
+            rows: list[tuple[int, ...]] = []
+            for slack in range(max(prices) + 1):
+                if slack in prices:
+                    rows.append(tuple(token for token, (extra, _) in of_token.items() if extra <= slack))
+                else:  # nothing new, so the same tuple
+                    rows.append(rows[-1])
+            allowed.append(rows)
+        slots = self.slot.tolist()[1:]
+        return ScalarTables(
+            self.next.tolist(), [[()], *(allowed[slot] for slot in slots)], [{}, *(choices[slot] for slot in slots)]
+        )
+
+    @cached_property
+    def wide(self) -> WideTables:
+        """The tables for reading by numpy, made when first asked for."""
+        pushes = (self.next > 0).astype(np.intp)
+        pushes[0] = 1
+        return WideTables(
+            self.slot.astype(np.intp),
+            self.slot_base.astype(np.intp),
+            self.next.astype(np.intp),
+            pushes,
+            self.row_base.astype(np.intp),
+            self.row_cap.astype(np.intp),
+            self.run.astype(np.intp),
+            self.extra.astype(np.intp),
         )

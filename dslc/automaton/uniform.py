@@ -49,7 +49,7 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
         DslcError: DSLC303 if no sentence within the budget begins with `prefix`.
     """
     automaton, budget = counts.automaton, counts.budget
-    following, run_table, slot_base = automaton.lists.next, automaton.lists.run, automaton.lists.slot_base
+    following, choices_of = automaton.scalar.next, automaton.scalar.choices
     position = automaton.start_position
     after = _sentence_weights(counts, lengths)
     stack: list[tuple[int, list[int]]] = []
@@ -58,7 +58,7 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
         if token not in allowed_tokens(automaton, state):
             raise no_sentence(f"token {used + 1} of the prefix is not allowed there")
         state = advance_state(automaton, state, token)
-        run, rest = run_table[slot_base[position] + token], following[position]
+        run, rest = choices_of[position][token][1], following[position]
         if run:
             if rest:
                 stack.append((rest, after))

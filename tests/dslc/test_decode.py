@@ -108,12 +108,12 @@ def test_trees_of_random_grammars_equal_those_of_lark() -> None:
         found["grammars"] += 1
         for tokens in sequences[:4]:
             sentence = render_tokens(lowering, tokens)
-            if not sentence:
+            if not sentence or texts[sentence] > 1:  # lark is slow where much is ambiguous
                 continue
             parsed = lark.parse(sentence)
             found["accepted"] += 1
             is_tree = isinstance(parsed, Tree)
-            if texts[sentence] > 1 or (is_tree and any(tree.data == "_ambig" for tree in parsed.iter_subtrees())):
+            if is_tree and any(tree.data == "_ambig" for tree in parsed.iter_subtrees()):
                 continue
             expected = from_lark(parsed)
             tree = decode_tokens(lowering, tokens)
