@@ -47,7 +47,7 @@ def explain_syntax(text: str, offset: int, length: int = 1) -> Explanation:
 
 def _explain_line_end(text: str, offset: int) -> Explanation:
     """The line, or the file, ends too early."""
-    before = text[:offset].rstrip()
+    before = _without_comments(text[:offset])
     end = max(1, len(before))
     line = before[before.rfind("\n") + 1 :]
     depth = _open_brackets(line)
@@ -74,10 +74,25 @@ def _explain_line_end(text: str, offset: int) -> Explanation:
     )
 
 
+_PARTS = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?P<comment>//.*|\#.*)|[()\[\]{}]')
+"""Strings, regexes, comments and brackets of a line."""
+
+
+def _without_comments(text: str) -> str:
+    """The text without blanks and comments at its end."""
+    while True:
+        text = text.rstrip()
+        line_start = text.rfind("\n") + 1
+        comment = next((m for m in _PARTS.finditer(text, line_start) if m.group("comment")), None)
+        if comment is None:
+            return text
+        text = text[: comment.start()]
+
+
 def _open_brackets(line: str) -> list[int]:
     """Offsets of brackets that are still open at the end of a line, outside strings and regexes."""
     found: list[int] = []
-    for part in re.finditer(r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/|[()\[\]{}]', line):
+    for part in _PARTS.finditer(line):
         if part.group() in "([{":
             found.append(part.start())
         elif part.group() in ")]}" and found:

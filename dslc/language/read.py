@@ -26,7 +26,6 @@ from lark.load_grammar import (
     PrepareAnonTerminals,
     PrepareLiterals,
     TerminalTreeToPattern,
-    find_grammar_errors,
     resolve_term_references,
     symbol_from_strcase,
 )
@@ -66,6 +65,8 @@ from dslc.source import SourceFile, Span
 NESTING_LIMIT = 60
 """Deepest nesting of parentheses and brackets."""
 _MAX_SYNTAX_ERRORS = 20
+_STATEMENT = re.compile(r"(?<=\n)[^\S\n]*(?:[?!]*\w[\w-]*[^\S\n]*(?:\.\d+)?[^\S\n]*[:={]|%)")
+"""A line that looks like the beginning of a statement."""
 
 LarkTree = Tree[Any]
 
@@ -179,27 +180,34 @@ def _common_terminals() -> dict[str, Options]:
     return {s.name.text: s.body for s in statements if isinstance(s, TerminalStatement)}
 
 
-def _syntax_errors(file: SourceFile, first: UnexpectedInput) -> list[Diagnostic]:
-    """One error a line, each explained."""
-    errors: list[UnexpectedInput] = [first]
-    try:
-        errors.extend(error for error, _ in find_grammar_errors(file.text))
-    except Exception:  # lark's recovery gives up in many ways; the first error is always there
-        errors = [first]
-    found: dict[int, Diagnostic] = {}
-    for error in errors[:_MAX_SYNTAX_ERRORS]:
-        offset = len(file.text)
-        length = 1
+def _syntax_errors(file: SourceFile, error: UnexpectedInput) -> list[Diagnostic]:
+    """Each error explained; after one, reading goes on at the next line that begins a statement."""
+    text = file.text
+    found: list[Diagnostic] = []
+    while len(found) < _MAX_SYNTAX_ERRORS:
+        offset, length = len(text), 1
         if isinstance(error, UnexpectedCharacters):
             offset = error.pos_in_stream or 0
         elif isinstance(error, UnexpectedToken) and error.token.type != "$END" and error.token.start_pos is not None:
             offset = error.token.start_pos
             length = len(str(error.token).strip()) or 1
-        explanation = explain_syntax(file.text, min(offset, len(file.text)), length)
+        offset = min(offset, len(text))
+        explanation = explain_syntax(text, offset, length)
         span = file.span(explanation.start, explanation.end)
-        diagnostic = _error(Code.SYNTAX, explanation.message, span, explanation.help)
-        found.setdefault(span.location.line, diagnostic)
-    return list(found.values())
+        found.append(_error(Code.SYNTAX, explanation.message, span, explanation.help))
+        line_start = text.rfind("\n", 0, min(offset, explanation.start)) + 1
+        line_end = text.find("\n", max(offset, explanation.start))
+        following = _STATEMENT.search(text, line_end) if line_end >= 0 else None
+        end = following.start() if following is not None else len(text)
+        # Blanks in its place keep all offsets.
+        text = text[:line_start] + re.sub(r"[^\n]", " ", text[line_start:end]) + text[end:]
+        try:
+            _grammar_parser().parse(text + "\n", "start")
+        except UnexpectedInput as another:
+            error = another
+        else:
+            break
+    return found
 
 
 def _refuse_deep_nesting(root: LarkTree, file: SourceFile) -> None:
