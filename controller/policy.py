@@ -76,7 +76,7 @@ class RecurrentPolicy(nn.Module):
         sizes = {Input.PREVIOUS: width, Input.SLOT: automaton.num_slots, Input.PARENT: width, Input.SIBLING: width}
         used = [feature for feature in FEATURES if feature in preset.inputs]
         offsets = np.cumsum([0, *(sizes[feature] for feature in used)])
-        self._columns = [FEATURES.index(feature) for feature in used]
+        self._columns = None if len(used) == len(FEATURES) else [FEATURES.index(feature) for feature in used]
         self.feature_offsets: Tensor
         self.register_buffer("feature_offsets", torch.tensor(offsets[:-1], dtype=torch.int32), persistent=False)
         self.embedding = nn.Parameter(torch.empty(int(offsets[-1]), preset.embedding_size))
@@ -134,7 +134,7 @@ class RecurrentPolicy(nn.Module):
 
     def feature_ids(self, inputs: Tensor) -> Tensor:
         """Rows of the embedding, int32 [..., features used]."""
-        used = inputs if len(self._columns) == len(FEATURES) else inputs[..., self._columns]
+        used = inputs if self._columns is None else inputs[..., self._columns]
         return used + self.feature_offsets
 
     def _position_rows(self, time: int) -> Tensor:

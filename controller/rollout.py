@@ -84,6 +84,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     """
     runtime = policy.make_runtime(batch_size)
     stepper = Stepper(policy, batch_size)
+    start_logits = policy.blocked_logits
     previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
     for start in range(0, policy.budget, CHECK_EVERY):
@@ -95,7 +96,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         for position in steps:
             seen, row = observe(runtime, previous)
             logits = stepper.step(seen, position)
-            logits += policy.blocked_logits.index_select(0, row)
+            logits += start_logits.index_select(0, row)
             probs = torch.softmax(logits, -1)
             previous = draw_tokens(probs, draws[position - start])
             runtime.advance(previous)

@@ -32,6 +32,7 @@ def compare_runtimes(automaton: TokenAutomaton, budget: int, seed: int, device: 
     states = [start_state(automaton, budget) for _ in range(BATCH)]
     numpy_runtime = BatchRuntime(automaton, BATCH, budget, track=True)
     torch_runtime = TorchRuntime(automaton, BATCH, budget, device, track=True)
+    shared_runtime = NumpyRuntime(automaton, BATCH, budget, track=True)
     pad_id = automaton.pad_id
     steps = 0
     for _ in range(budget + 2):  # two beyond the end: padding changes nothing
@@ -45,6 +46,9 @@ def compare_runtimes(automaton: TokenAutomaton, budget: int, seed: int, device: 
         for name in ("top", "slot", "parent", "sibling"):
             array = getattr(numpy_runtime, name)
             assert np.array_equal(getattr(torch_runtime, name).cpu().numpy(), array), name
+            assert np.array_equal(getattr(shared_runtime, name).numpy(), array), name
+        assert np.array_equal(shared_runtime.mask().numpy(), expected)
+        assert np.array_equal(shared_runtime.slack.numpy(), numpy_runtime.slack)
         live = ~numpy_runtime.is_done()
         assert np.array_equal(torch_runtime.slack.cpu().numpy()[live], numpy_runtime.slack[live])
         chosen = [generator.choice(tokens) for tokens in allowed]
@@ -55,6 +59,7 @@ def compare_runtimes(automaton: TokenAutomaton, budget: int, seed: int, device: 
         ]
         numpy_runtime.advance(np.array(chosen))
         torch_runtime.advance(torch.tensor(chosen, device=device))
+        shared_runtime.advance(torch.tensor(chosen))
     assert all(state.top == 0 for state in states)
     return steps
 
