@@ -291,16 +291,6 @@ class _Collector:
             )
 
     def _is_new(self, name: Name) -> bool:
-        if name.text.startswith("__"):
-            bare = name.text.lstrip("_")
-            self._report(
-                Code.RESERVED_NAME,
-                f"names that begin with two underscores are reserved: `{name.text}`",
-                name.span,
-                f"write `{bare}` or `_{bare}`",
-            )
-            self.definitions.refused.add(name.text)
-            return False
         earlier = self.definitions.rules.get(name.text) or self.definitions.terminals.get(name.text)
         if earlier is not None:
             self.diagnostics.append(

@@ -12,7 +12,7 @@ def read_file(path: str | Path) -> SourceFile:
     """The text of a grammar file, as UTF-8 without a byte order mark, line breaks as they are.
 
     Raises:
-        DslcError: DSLC101 if there is no such file, DSLC133 if it cannot be read as text.
+        DslcError: DSLC101 if there is no such file, DSLC106 if it cannot be read as text.
     """
     path = Path(path)
     try:

@@ -324,7 +324,8 @@ REFUSED = [
      [(Code.INFINITE_TERMINAL, 2, 6),
       (Code.INFINITE_TERMINAL, 3, 5),
       (Code.INFINITE_TERMINAL, 4, 8)]),
-    ("%import common.INT\n%import common (CNAME, WS)\n%import common.ESCAPED_STRING -> STRING\n%ignore WS\nstart: INT CNAME STRING\n",
+    ("%import common.INT\n%import common (CNAME, WS)\n"
+     "%import common.ESCAPED_STRING -> STRING\n%ignore WS\nstart: INT CNAME STRING\n",
      [(Code.INFINITE_TERMINAL, 1, 16),
       (Code.INFINITE_TERMINAL, 2, 17),
       (Code.INFINITE_TERMINAL, 3, 34)]),
@@ -423,8 +424,10 @@ def test_advice(text: str, advice: str) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["start", "a", "A", ":", "|", '"x"', "/y/", "(", ")", "[", "]", "?", "*", "+", "~", "2", "..", "->", "%ignore",
-             "%import", "common", ".", "WS", "\n", "\n", " ", "{", "}", ",", "!", "//! ", "max_tokens", "//", "'", '"', "/",
+            ["start", "a", "A", ":", "|", '"x"', "/y/", "(", ")", "[", "]", "?", "*", "+", "~", "2", "..", "->",
+             "%ignore",
+             "%import", "common", ".", "WS", "\n", "\n", " ", "{", "}", ",", "!", "//! ", "max_tokens", "//",
+             "'", '"', "/",
              "\\", "é", "_", "=", ";"]
         ),
         max_size=14,
