@@ -183,13 +183,31 @@ class NumpyRuntime:
     def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int, track: bool = False) -> None:
         self.device = torch.device("cpu")
         self._runtime = BatchRuntime(automaton, batch_size, budget, track=track)
-        # It advances these arrays in place, so handing them over once is enough.
-        self.top = torch.from_numpy(self._runtime.top)
-        self.slack = torch.from_numpy(self._runtime.slack)
-        if track:
-            self.slot = torch.from_numpy(self._runtime.slot)
-            self.parent = torch.from_numpy(self._runtime.parent)
-            self.sibling = torch.from_numpy(self._runtime.sibling)
+
+    @property
+    def top(self) -> Tensor:
+        """See `Runtime`."""
+        return torch.from_numpy(self._runtime.top)
+
+    @property
+    def slack(self) -> Tensor:
+        """See `Runtime`."""
+        return torch.from_numpy(self._runtime.slack)
+
+    @property
+    def slot(self) -> Tensor:
+        """See `Runtime`."""
+        return torch.from_numpy(self._runtime.slot)
+
+    @property
+    def parent(self) -> Tensor:
+        """See `Runtime`."""
+        return torch.from_numpy(self._runtime.parent)
+
+    @property
+    def sibling(self) -> Tensor:
+        """See `Runtime`."""
+        return torch.from_numpy(self._runtime.sibling)
 
     def rows(self) -> Tensor:
         """See `Runtime`."""
