@@ -19,7 +19,7 @@ from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.count import Counts
 from dslc.automaton.derive import derivation_to_tokens, tokens_to_derivation
 from dslc.automaton.render import render_tokens
-from dslc.automaton.scalar import ScalarState, advance_state, allowed_tokens, start_state
+from dslc.automaton.scalar import ScalarRuntime, ScalarState, advance_state, allowed_tokens, start_state
 from dslc.automaton.tables import TokenAutomaton
 from dslc.controller.masking import TorchRuntime
 from dslc.diagnostics import Code, DslcError
@@ -43,7 +43,7 @@ class Runtime(Protocol):
     def advance(self, tokens: NDArray[np.int32]) -> None: ...
 
 
-class ScalarRuntime:
+class ByValue:
     """The scalar functions for many sequences."""
 
     def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int) -> None:
@@ -63,6 +63,25 @@ class ScalarRuntime:
         ]
 
 
+class InPlace:
+    """A scalar runtime for each of many sequences."""
+
+    def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int) -> None:
+        self.automaton = automaton
+        self.runtimes = [ScalarRuntime(automaton, budget) for _ in range(batch_size)]
+
+    def mask(self) -> NDArray[np.bool_]:
+        mask = np.zeros((len(self.runtimes), self.automaton.num_tokens + 1), np.bool_)
+        for row, runtime in zip(mask, self.runtimes, strict=True):
+            row[list(runtime.allowed()) or [self.automaton.pad_id]] = True
+        return mask
+
+    def advance(self, tokens: NDArray[np.int32]) -> None:
+        for runtime, token in zip(self.runtimes, tokens.tolist(), strict=True):
+            if token != self.automaton.pad_id:
+                runtime.advance(token)
+
+
 class OnTensors:
     """The torch runtime."""
 
@@ -78,7 +97,8 @@ class OnTensors:
 
 
 RUNTIMES: dict[str, Callable[[TokenAutomaton, int, int], Runtime]] = {
-    "scalar": ScalarRuntime,
+    "scalar": ByValue,
+    "scalar in place": InPlace,
     "numpy": BatchRuntime,
     "torch": OnTensors,
 }

@@ -1,0 +1,171 @@
+"""Mask and advance a sequence-step, and compile time against lark: CPU time of the thread, ratios of one run.
+
+Every timed mask is checked against the scalar runtime in the same run. Nothing is asserted about times: a shared
+machine makes any of them several times slower.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lark import Lark
+
+from dslc.automaton.batch import BatchRuntime
+from dslc.automaton.count import Counts
+from dslc.automaton.lower import Lowering, lower_grammar
+from dslc.automaton.scalar import ScalarRuntime, advance_state, allowed_tokens, start_state
+from dslc.automaton.uniform import sample_uniform
+from dslc.language.analyze import analyze_grammar
+from dslc.language.normalize import normalize_grammar
+from dslc.language.read import read_grammar
+from dslc.source import SourceFile
+
+GRAMMARS = Path(__file__).parent / "grammars"
+BUDGETS = {"arith": 64, "optim": 63, "conv": 100, "lstm": 30, "arith300": 64}
+NUM_SAMPLES = 200
+
+
+@pytest.fixture(autouse=True)
+def _collector_off() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def grammar_text(name: str) -> str:
+    return (GRAMMARS / f"{name}.lark").read_text(encoding="utf-8")
+
+
+def compile_text(name: str, text: str) -> Lowering:
+    grammar, _ = read_grammar(SourceFile(name, text))
+    return lower_grammar(analyze_grammar(normalize_grammar(grammar), "start"), max_budget=BUDGETS[name])
+
+
+def sample_tokens(lowering: Lowering) -> list[tuple[int, ...]]:
+    counts = Counts(lowering.automaton, lowering.automaton.max_budget)
+    generator = random.Random(0)
+    return [sample_uniform(counts, generator, "even") for _ in range(NUM_SAMPLES)]
+
+
+def thread_seconds(function: Callable[[], object], rounds: int = 7) -> float:
+    """Median CPU time of the thread."""
+    seconds = []
+    for _ in range(rounds):
+        begin = time.thread_time()
+        function()
+        seconds.append(time.thread_time() - begin)
+    return sorted(seconds)[rounds // 2]
+
+
+def microseconds_of_a_loop() -> float:
+    """CPU microseconds of one turn of a loop in plain Python: what this machine is worth at the moment."""
+
+    def count() -> None:
+        number = 0
+        while number < 100_000:
+            number += 1
+
+    return thread_seconds(count) * 10
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+@pytest.mark.parametrize("batch_size", [64, 1024])
+def test_batch(benchmark: Any, name: str, batch_size: int) -> None:
+    lowering = compile_text(name, grammar_text(name))
+    automaton = lowering.automaton
+    samples = sample_tokens(lowering)
+    budget = automaton.max_budget
+    tokens = np.full((budget, batch_size), automaton.pad_id, np.intp)
+    for column in range(batch_size):
+        sequence = samples[column % NUM_SAMPLES]
+        tokens[: len(sequence), column] = sequence
+    runtime = BatchRuntime(automaton, batch_size, budget)
+    length = max(map(len, samples))
+
+    def run() -> None:
+        runtime.reset()
+        for step in range(length):
+            runtime.mask()
+            runtime.advance(tokens[step])
+
+    states = [start_state(automaton, budget)] * batch_size
+    runtime.reset()
+    for step in range(length):
+        mask = runtime.mask()
+        for column, state in enumerate(states):
+            allowed = allowed_tokens(automaton, state) or (automaton.pad_id,)
+            assert tuple(mask[column].nonzero()[0].tolist()) == allowed
+            if state.top:
+                states[column] = advance_state(automaton, state, int(tokens[step, column]))
+        runtime.advance(tokens[step])
+    assert runtime.is_done().all()
+
+    step_time = thread_seconds(run) / length / batch_size * 1e6
+    loop = microseconds_of_a_loop()
+    benchmark.extra_info.update(us_a_sequence_step=step_time, python_turns=step_time / loop)
+    benchmark.pedantic(run, rounds=3)
+    print(f"\nnumpy {name} batch {batch_size}: {step_time:.4f} us a sequence-step, {step_time / loop:.2f} Python turns")
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_scalar(benchmark: Any, name: str) -> None:
+    lowering = compile_text(name, grammar_text(name))
+    automaton = lowering.automaton
+    samples = sample_tokens(lowering)
+    num_steps = sum(map(len, samples))
+
+    def run_values() -> None:
+        for sequence in samples:
+            state = start_state(automaton, automaton.max_budget)
+            for token in sequence:
+                allowed_tokens(automaton, state)
+                state = advance_state(automaton, state, token)
+
+    def run() -> None:
+        for sequence in samples:
+            runtime = ScalarRuntime(automaton, automaton.max_budget)
+            for token in sequence:
+                runtime.allowed()
+                runtime.advance(token)
+
+    for sequence in samples:
+        state = start_state(automaton, automaton.max_budget)
+        runtime = ScalarRuntime(automaton, automaton.max_budget)
+        for token in sequence:
+            assert runtime.allowed() == allowed_tokens(automaton, state)
+            runtime.advance(token)
+            state = advance_state(automaton, state, token)
+        assert runtime.top == state.top == 0
+    step_time = thread_seconds(run) / num_steps * 1e6
+    value_time = thread_seconds(run_values) / num_steps * 1e6
+    loop = microseconds_of_a_loop()
+    benchmark.extra_info.update(us_a_step=step_time, python_turns=step_time / loop, us_a_step_by_value=value_time)
+    benchmark.pedantic(run, rounds=3)
+    print(
+        f"\nscalar {name}: {step_time:.3f} us a step in place, {step_time / loop:.1f} Python turns; "
+        f"{value_time:.3f} us by value"
+    )
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_compile(benchmark: Any, name: str) -> None:
+    text = grammar_text(name)
+    lark_text = text
+    ours = thread_seconds(lambda: compile_text(name, text))
+    grammar, _ = read_grammar(SourceFile(name, text))
+    facts = analyze_grammar(normalize_grammar(grammar), "start")
+    lowering = thread_seconds(lambda: lower_grammar(facts, max_budget=BUDGETS[name]))
+    larks = thread_seconds(lambda: Lark(lark_text, parser="lalr"))
+    benchmark.extra_info.update(ratio_to_lark=ours / larks, lowering_share=lowering / ours)
+    benchmark.pedantic(lambda: compile_text(name, text), rounds=3)
+    print(
+        f"\ncompile {name}: {ours * 1e3:.1f} ms, lark's LALR {larks * 1e3:.1f} ms, ratio {ours / larks:.2f}; "
+        f"lowering alone {lowering * 1e3:.2f} ms"
+    )
