@@ -21,7 +21,7 @@ help:  ## list the targets
 setup: .venv/installed  ## install everything into .venv
 
 demo: .venv/installed  ## search convolutional networks for handwritten digits, about 3 minutes
-	@$(BIN)/python -m dslc search conv_net --task digits --evaluations 200 --control 100 --run runs/demo --force
+	@$(BIN)/python -m dslc search conv_net --task digits --evaluations 120 --control 40 --run runs/demo --force
 	@$(BIN)/python -m dslc best runs/demo -o runs/demo/best.py --force
 	@$(BIN)/python -m dslc draw --best runs/demo -o runs/demo/best.svg --force
 	@echo; cat runs/demo/best.py; echo

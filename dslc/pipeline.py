@@ -75,7 +75,7 @@ def find_grammar(path: str | Path) -> SourceFile:
 
 
 def compile_grammar(file: SourceFile, *, start: str | None = None, max_tokens: int | None = None) -> Compilation:
-    """Every stage on one file, for `start` (default: the file's first) and a budget of `max_tokens` (default: the file's).
+    """Every stage on one file, for `start` and a budget of `max_tokens`; defaults are the file's first start and budget.
 
     Raises:
         DslcError: with everything that the failing stage found wrong.
@@ -85,7 +85,11 @@ def compile_grammar(file: SourceFile, *, start: str | None = None, max_tokens: i
 
 
 def compile_start(
-    grammar: Grammar, diagnostics: tuple[Diagnostic, ...] = (), *, start: str | None = None, max_tokens: int | None = None
+    grammar: Grammar,
+    diagnostics: tuple[Diagnostic, ...] = (),
+    *,
+    start: str | None = None,
+    max_tokens: int | None = None,
 ) -> Compilation:
     """The stages after reading, so that several starts of one file are compiled without reading it again."""
     start = start or grammar.pragmas.starts[0]
@@ -121,6 +125,7 @@ def _check_start(grammar: Grammar, start: str) -> None:
             Severity.ERROR,
             f"the grammar has no rule `{start}` to start from",
             span=grammar.file.span(0),
-            help=(f"did you mean `{near[0]}`? " if near else "") + f"starts of this file: {', '.join(grammar.pragmas.starts)}",
+            help=(f"did you mean `{near[0]}`? " if near else "")
+            + f"starts of this file: {', '.join(grammar.pragmas.starts)}",
         )
     )

@@ -163,7 +163,7 @@ class Space:
         return self._counts.rank(tuple(tokens))
 
     def sample(self, *, seed: int | None = None, lengths: Lengths = "uniform") -> Program:
-        """One program, exactly uniform; with `lengths="even"` the length is drawn first, evenly among those that occur."""
+        """One program, exactly uniform; with `lengths="even"` its length is drawn first, evenly among those that occur."""
         return self.samples(1, seed=seed, lengths=lengths)[0]
 
     def samples(self, n: int, *, seed: int | None = None, lengths: Lengths = "uniform") -> list[Program]:
@@ -248,7 +248,7 @@ class Space:
                     Severity.ERROR,
                     f"`{self.name}` has no target, so its sentences have no graph and no code",
                     span=self.file.span(0),
-                    help="add a line such as `//! target conv_net`; text, tree, sampling and a search with your own reward work without",
+                    help="add a line such as `//! target conv_net`; text, tree and searches by your own reward work without",
                 )
             )
         return get_target(self.target)
@@ -300,7 +300,7 @@ class Program:
 
     @cached_property
     def hash(self) -> str:
-        """Hex digest of the graph alone: equal programs have equal hashes; of the token labels where there is no target."""
+        """Hex digest of the graph alone, so equal programs have equal hashes; without a target, of text and tokens."""
         if self.space.target is not None:
             return graph_hash(self.graph)
         labels = "\0".join(self.space.vocabulary[token].label for token in self.tokens)
@@ -339,8 +339,6 @@ def compile(path: str | Path, *, start: str | None = None, max_tokens: int | Non
     return Space(compile_grammar(find_grammar(path), start=start, max_tokens=max_tokens))
 
 
-def compile_text(
-    text: str, *, name: str = "<text>", start: str | None = None, max_tokens: int | None = None
-) -> Space:
+def compile_text(text: str, *, name: str = "<text>", start: str | None = None, max_tokens: int | None = None) -> Space:
     """The space of a grammar given as text; see `compile`."""
     return Space(compile_grammar(SourceFile(name, text), start=start, max_tokens=max_tokens))

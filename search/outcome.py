@@ -1,4 +1,4 @@
-"""What a search passes around: candidates, outcomes, the context of an evaluation, and the protocols of tasks and strategies."""
+"""What a search passes around: candidates, outcomes, contexts, and the protocols of tasks and strategies."""
 
 from __future__ import annotations
 

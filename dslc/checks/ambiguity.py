@@ -19,7 +19,7 @@ def check_ambiguity(space: Space) -> Iterator[Diagnostic]:
             Severity.WARNING,
             f"`{space.start}` is ambiguous: `{ambiguity.witness.text}` has two trees",
             span=rule.span,
-            help="counts and uniform sampling are over derivations; remove one of the two ways to have one tree a sentence",
+            help="counts and sampling are over derivations; remove one of the two ways to have one tree a sentence",
             notes=(draw_witness(space.compilation.facts.trimmed, ambiguity.witness),),
         )
     elif ambiguity.answer is Answer.UNKNOWN:
@@ -28,5 +28,5 @@ def check_ambiguity(space: Space) -> Iterator[Diagnostic]:
             Severity.NOTE,
             f"whether `{space.start}` is ambiguous could not be decided",
             span=rule.span,
-            help="counts are over derivations; an unambiguous grammar is easier to prove with labelled or bracketed alternatives",
+            help="counts are over derivations; brackets or a keyword in front of alternatives make a proof easier",
         )

@@ -16,7 +16,7 @@ def check_equal_trees(space: Space) -> Iterator[Diagnostic]:
         seen: dict[tuple[object, ...], Production] = {}
         for production in rule.productions:
             first = seen.setdefault(_shape(rule, production), production)
-            if first is production or rule.is_transparent and not production.symbols:
+            if first is production or (rule.is_transparent and not production.symbols):
                 continue
             one, other = _as_written(space, first), _as_written(space, production)
             label = production.alias or rule.name
@@ -31,9 +31,7 @@ def check_equal_trees(space: Space) -> Iterator[Diagnostic]:
 
 
 def _shape(rule: BnfRule, production: Production) -> tuple[object, ...]:
-    kept = tuple(
-        symbol.name for symbol in production.symbols if isinstance(symbol, RuleUse) or symbol.is_kept
-    )
+    kept = tuple(symbol.name for symbol in production.symbols if isinstance(symbol, RuleUse) or symbol.is_kept)
     return (production.alias, kept, production.nones, rule.name)
 
 

@@ -53,10 +53,10 @@ def claim_holds(text: str, exact: int) -> bool:
     exponent = claimed.as_tuple().exponent
     assert isinstance(exponent, int), "a size claim is a finite number"
     if exponent <= 0:
-        return claimed == exact
+        return bool(claimed == exact)
     step = 10**exponent
     quotient = (Decimal(exact) / step).quantize(Decimal(1), rounding=ROUND_HALF_EVEN) if exact < 10**27 else None
     if quotient is None:  # integers past the precision of Decimal are rounded by hand
         whole, rest = divmod(exact, step)
         quotient = Decimal(whole + (2 * rest > step or (2 * rest == step and whole % 2 == 1)))
-    return int(quotient) * step == int(claimed)
+    return bool(int(quotient) * step == int(claimed))

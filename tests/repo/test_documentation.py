@@ -27,7 +27,7 @@ def test_enough_pages_are_executed() -> None:
 
 @pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.name)
 def test_page_runs_as_printed(page: Path, tmp_path: Path) -> None:
-    """Blocks in order in one folder: ```console runs shell commands, ```pycon Python, a title such as `lark a.lark` writes a file."""
+    """Blocks in order in one folder: ```console runs commands, ```pycon Python; a title `file=NAME` writes a file."""
     namespace: dict[str, object] = {}
     for kind, title, body in BLOCK.findall(page.read_text()):
         if title.startswith("file="):
@@ -39,13 +39,25 @@ def test_page_runs_as_printed(page: Path, tmp_path: Path) -> None:
 
 
 def _run_console(body: str, folder: Path) -> None:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "80"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "COLUMNS": "80",
+    }
     for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
         if shlex.split(command)[0] == "dslc":
             command = f"{shlex.quote(sys.executable)} -m {command}"
         done = subprocess.run(
-            command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            command,
+            shell=True,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         printed = "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

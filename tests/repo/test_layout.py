@@ -18,7 +18,7 @@ def test_every_package_is_listed() -> None:
         for init in (ROOT / folder).rglob("__init__.py")
         if not any((ROOT / folder / link) in init.parents for link in ("controller", "search", "grammars"))
     }
-    listed = {name if "." not in name else name for name in PYPROJECT["tool"]["setuptools"]["packages"]}
+    listed = set(PYPROJECT["tool"]["setuptools"]["packages"])
     mapped = {name if name.startswith("dslc") else f"dslc.{name}" for name in found}
     assert mapped == listed
 
@@ -32,7 +32,9 @@ def test_links_are_relative(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["controller", "search"])
 def test_bare_names_are_refused(name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert f"import dslc.{name}, not {name}" in done.stderr
 
@@ -43,8 +45,8 @@ def test_top_level_holds_nothing_unexpected() -> None:
         pytest.skip("not a git checkout")
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
     assert top <= {
-        "dslc", "grammars", "controller", "search", "tests", "docs", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md",
-        "CONTRIBUTING.md", "Makefile", "constraints.txt", ".ci", ".gitignore",
+        "dslc", "grammars", "controller", "search", "tests", "docs", "pyproject.toml", "README.md", "LICENSE",
+        "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "constraints.txt", ".ci", ".gitignore",
     }  # fmt: skip
 
 

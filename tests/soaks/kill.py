@@ -110,27 +110,28 @@ def check_moment(server: KillServer, run_dir: Path, generator: random.Random, nu
     return first
 
 
-def check_moments(folder: Path, count: int, *, seed: int = 0, number: int = signal.SIGKILL) -> list[int]:
+def check_moments(
+    server: KillServer, folder: Path, count: int, *, seed: int = 0, number: int = signal.SIGKILL
+) -> list[int]:
     """Stop `count` searches at random moments and compare each, finished, with the uninterrupted one.
 
     Returns:
         How many samples each had recorded when it was stopped.
     """
     generator = random.Random(seed)
-    with KillServer() as server:
-        assert server.run("search", folder / "whole") == 0
-        whole = history(folder / "whole")
-        assert len(whole["samples"]) == NUM_SAMPLES
-        at_stop = []
-        for moment in range(count):
-            run_dir = folder / f"moment{moment}"
-            at_stop.append(check_moment(server, run_dir, generator, number))
-            assert history(run_dir) == whole, f"moment {moment}: the history differs from the uninterrupted run's"
+    assert server.run("search", folder / "whole") == 0
+    whole = history(folder / "whole")
+    assert len(whole["samples"]) == NUM_SAMPLES
+    at_stop = []
+    for moment in range(count):
+        run_dir = folder / f"moment{moment}"
+        at_stop.append(check_moment(server, run_dir, generator, number))
+        assert history(run_dir) == whole, f"moment {moment}: the history differs from the uninterrupted run's"
     return at_stop
 
 
 def soak_kill(count: int) -> str:
     """kill -9 at `count` random moments; returns the figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        at_stop = check_moments(Path(folder), count, seed=int(time.time()))
+    with tempfile.TemporaryDirectory() as folder, KillServer() as server:
+        at_stop = check_moments(server, Path(folder), count, seed=int(time.time()))
     return f"{count} kills at 0 to {max(at_stop)} samples recorded, {len(set(at_stop))} different places, 0 differences"

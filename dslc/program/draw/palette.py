@@ -66,4 +66,5 @@ def style_sheet() -> str:
         tone = kind.value
         swaps.append(f"{scope} .{kind.class_name}{{fill:{tone.fill.dark};stroke:{tone.line.dark}}}")
     # Without color-scheme a browser shows the file itself on white even where the reader's system is dark.
-    return "\n".join([f"{scope}{{color-scheme:light dark}}", "@media screen and (prefers-color-scheme: dark){", *swaps, "}"])
+    dark = ["@media screen and (prefers-color-scheme: dark){", *swaps, "}"]
+    return "\n".join([f"{scope}{{color-scheme:light dark}}", *dark])

@@ -1,0 +1,51 @@
+"""The long tests: `make soak SOAK=name N=...`. Each prints one line of figures for docs/soak.md.
+
+python -m tests.soak kill --count 200       kill -9 at random moments, then resume
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from tests.soaks.kill import soak_kill
+from tests.soaks.learning import soak_learning
+
+SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
+    "kill": (soak_kill, 200),
+    "learning": (soak_learning, 5),
+}
+"""Function and default count of each soak."""
+
+
+def main() -> int:
+    """Run one soak, or all; exit 1 if one fails."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=[*SOAKS, "all"])
+    parser.add_argument("--count", type=int, help="how many; the default is the full number")
+    arguments = parser.parse_args()
+    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    commit = revision.stdout.strip()
+    failed = False
+    for name in SOAKS if arguments.name == "all" else [arguments.name]:
+        function, default = SOAKS[name]
+        started = time.perf_counter()
+        try:
+            figures = function(arguments.count or default)
+        except AssertionError as error:
+            figures, failed = f"FAILED: {error}", True
+        seconds = time.perf_counter() - started
+        today = time.strftime("%Y-%m-%d")
+        where = f"Python {platform.python_version()}, torch {torch.__version__}"
+        print(f"| {name} | {figures} | {seconds:.0f} s | {today} | {commit} | {where} |", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

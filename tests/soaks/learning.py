@@ -1,0 +1,94 @@
+"""Learning, not luck: each strategy on `digits` with conv_net's `start`, against uniform samples of the same runs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+
+EVALUATIONS = 300
+LAST = 50
+"""Samples at the end of a run whose mean is compared with the control's."""
+ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "policy_gradient": ("policy_gradient", {}),
+    "reinforce, learning rate 0.01": ("reinforce", {"learning_rate": 0.01}),
+    "reinforce, learning rate 6e-4": ("reinforce", {"learning_rate": 6e-4}),
+}
+
+
+def soak_learning(count: int) -> str:
+    """Run every arm with `count` seeds; the default strategy must beat the control clearly in 4 of 5 seeds."""
+    folder = Path(mkdtemp(prefix="dslc-learning-"))
+    print(f"run folders in {folder}", flush=True)
+    jobs = [(arm, seed, str(folder)) for arm in ARMS for seed in range(count)]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_run_arm, jobs))
+    print("| strategy | seed | mean of last 50 | uniform mean | difference | 95% interval | best, both arms |")
+    print("|---|---|---|---|---|---|---|")
+    clear = 0
+    means = []
+    for arm in ARMS:
+        for seed in range(count):
+            rewards, _ = read_rewards(folder / run_name(arm, seed))
+            _, control = read_rewards(folder / run_name("policy_gradient", seed))
+            difference = float(np.mean(rewards[-LAST:]) - np.mean(control))
+            low, high = bootstrap_interval(rewards[-LAST:], control)
+            print(
+                f"| {arm} | {seed} | {np.mean(rewards[-LAST:]):.3f} | {np.mean(control):.3f} | {difference:+.3f} "
+                f"| {low:+.3f} to {high:+.3f} | {max(rewards):.3f}, {max(control):.3f} |",
+                flush=True,
+            )
+            if arm == "policy_gradient":
+                clear += difference >= 0.05 and low > 0
+                means.append(difference)
+    assert clear >= 0.8 * count, f"only {clear} of {count} seeds are clearly above the control"
+    return f"{clear} of {count} seeds at least 0.05 above the control, mean difference {np.mean(means):+.3f}"
+
+
+def run_name(arm: str, seed: int) -> str:
+    """Folder of one run."""
+    return f"{arm.replace(' ', '_').replace(',', '')}-{seed}"
+
+
+def _run_arm(job: tuple[str, int, str]) -> None:
+    arm, seed, folder = job
+    import dslc
+    from dslc.search import search
+
+    strategy, options = ARMS[arm]
+    search(
+        dslc.compile("conv_net"),
+        task="digits",
+        strategy=strategy,
+        strategy_options=options,
+        evaluations=EVALUATIONS,
+        control=EVALUATIONS if arm == "policy_gradient" else 0,
+        seed=seed,
+        run_dir=Path(folder) / run_name(arm, seed),
+    )
+
+
+def read_rewards(run: Path) -> tuple[list[float], list[float]]:
+    """Rewards of the strategy's samples and of the control's, in order; a failed child counts as the floor, 0."""
+    with sqlite3.connect(run / "samples.sqlite") as connection:
+        rows = connection.execute(
+            "SELECT s.origin, coalesce(e.reward, 0) FROM samples s "
+            "JOIN evaluations e USING (program_hash) ORDER BY s.id"
+        ).fetchall()
+    strategy = [reward for origin, reward in rows if origin != "uniform"]
+    return strategy, [reward for origin, reward in rows if origin == "uniform"]
+
+
+def bootstrap_interval(last: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
+    """95% percentile interval of the difference of means, 10,000 resamples of both."""
+    generator = np.random.default_rng(0)
+    one = generator.choice(np.array(last), (10_000, len(last))).mean(1)
+    other = generator.choice(np.array(control), (10_000, len(control))).mean(1)
+    low, high = np.quantile(one - other, [0.025, 0.975])
+    return float(low), float(high)
