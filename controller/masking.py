@@ -284,9 +284,9 @@ def masked_entropy(log_probs: Tensor, mask: Tensor) -> Tensor:
     """Entropy in nats of every row of `masked_log_softmax`, float [...].
 
     Example:
-        >>> mask = torch.tensor([[True, False, True], [False, True, False]])
+        >>> mask = torch.tensor([[True, False, True], [True, True, True]])
         >>> masked_entropy(masked_log_softmax(torch.zeros(2, 3), mask), mask)
-        tensor([0.6931, 0.0000])
+        tensor([0.6931, 1.0986])
     """
     finite = log_probs.masked_fill(~mask, 0.0)
     return -(finite.exp() * finite * mask).sum(-1)

@@ -21,11 +21,11 @@ def reinforce_loss(log_probs: Tensor, rewards: Tensor, baseline: Tensor | float)
         baseline: b; unbiased if it does not depend on this batch.
 
     Source:
-        Williams 1992; Zoph and Le 2017, section 3.2.
+        williams1992; zoph2017, section 3.2.
 
     Example:
-        >>> reinforce_loss(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]), torch.tensor([1.0, 0.0]), 0.5)
-        tensor(0.)
+        >>> reinforce_loss(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]), torch.tensor([1.0, 0.0]), 0.0)
+        tensor(1.5000)
     """
     return -(log_probs.sum(1) * (rewards - baseline)).mean()
 
@@ -64,7 +64,7 @@ def ppo_clip_loss(
         clip: e.
 
     Source:
-        Schulman et al. 2017, equation 7.
+        schulman2017, equation 7.
 
     Example:
         >>> ppo_clip_loss(torch.tensor([[0.5]]), torch.zeros(1, 1), torch.ones(1), torch.tensor([[True]]), 0.2)
@@ -83,7 +83,7 @@ def priority_queue_loss(log_probs: Tensor) -> Tensor:
         log_probs: [K, time], K at least 1.
 
     Source:
-        Abolafia et al. 2018.
+        abolafia2018.
 
     Example:
         >>> priority_queue_loss(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]))

@@ -28,13 +28,13 @@ class PolicyGradientOptions:
     learning_rate: float = 0.0
     """Of Adam; 0 means the preset's."""
     clip: float = 0.2
-    """e of the clipped ratio. Source: Schulman et al. 2017."""
+    """e of the clipped ratio. Source: schulman2017."""
     passes: int = 2
     """Updates a batch."""
     queue_weight: float = 0.1
     """Times the loss of the priority queue."""
     queue_size: int = 10
-    """Best distinct sequences kept. Source: Abolafia et al. 2018."""
+    """Best distinct sequences kept. Source: abolafia2018."""
     entropy_weight: float = 0.1
     """Times the summed entropy of a sequence, nats, at the start; falls linearly to 0 over the evaluations."""
 
@@ -62,7 +62,7 @@ class PolicyGradient:
     loss = ppo_clip_loss + queue_weight * priority_queue_loss - entropy_weight(t) * entropy.
 
     Sources:
-        Schulman et al. 2017 (clipped ratio); Abolafia et al. 2018 (priority queue); Williams and Peng 1991 (entropy).
+        schulman2017 (clipped ratio); abolafia2018 (priority queue).
     """
 
     name = "policy_gradient"

@@ -48,7 +48,7 @@ class Reinforce:
     The first batch, which has no earlier rewards, is measured against its own mean.
 
     Source:
-        Williams 1992; Zoph and Le 2017, section 3.2.
+        williams1992; zoph2017, section 3.2.
     """
 
     name = "reinforce"
