@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dslc.automaton.classify import PartRole, RuleKind
+from dslc.automaton.classification import PartRole, RuleKind
 from dslc.automaton.derivation import Derivation, Scanned
 from dslc.automaton.lower import Lowering
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity

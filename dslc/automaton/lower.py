@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dslc.automaton.budget import budget_too_small
-from dslc.automaton.classify import Classification, Part, RuleKind, classify_rules
+from dslc.automaton.classification import Classification, Part, RuleKind
+from dslc.automaton.classify import classify_rules, find_head
 from dslc.automaton.tables import TokenAutomaton
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.analyze import Facts
@@ -21,6 +22,7 @@ MAX_POSITIONS = 2_097_152
 """Most positions of an automaton."""
 MAX_TABLE_CELLS = 134_217_728
 """Most cells of the choice tables and the mask together."""
+_MASK_ROWS_AT_ONCE = 4096
 NO_CHOICE = 1 << 30
 """Price of a choice that a slot does not have."""
 
@@ -91,7 +93,7 @@ def price_symbols(classification: Classification, trimmed: BnfGrammar) -> list[i
     heap: list[tuple[int, int]] = []
     for i, part in enumerate(classification.parts):
         for option in part.options:
-            head = _first(option.symbols, classification.heads)
+            head = find_head(option.symbols, classification.heads)
             number = len(price)
             price.append(_surcharge(part, head, counts))
             open_symbols.append(len(option.symbols))
@@ -116,14 +118,6 @@ def price_symbols(classification: Classification, trimmed: BnfGrammar) -> list[i
         need = needs[len(counts) + i]
         assert need >= (0 if part.kind is RuleKind.SPLICED else 1), "a slot needs at least one token"
     return needs
-
-
-def _first(symbols: Iterable[int], heads: dict[int, int | None]) -> int | None:
-    for symbol in symbols:
-        head = heads.get(symbol, symbol)
-        if head is not None:
-            return head
-    return None
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -189,7 +183,7 @@ class _Tables:
         rests: list[Run | None] = []
         for option in part.options:
             feasible = self._price(option.symbols) <= self.max_budget
-            heads.append(_first(option.symbols, self.classification.heads))
+            heads.append(find_head(option.symbols, self.classification.heads))
             rests.append(self._expand_after_head(option.symbols) if feasible else None)
         runs: dict[int, Run | None] = {}
         for token, option_id in part.option_by_token.items():
@@ -330,7 +324,9 @@ def _make_mask(
         slot_of_row = np.repeat(np.arange(len(slot_caps)), heights)
         first_row = np.cumsum(heights) - heights
         slack = np.arange(num_rows - 1) - first_row[slot_of_row]
-        np.less_equal(extra[slot_of_row], slack[:, None], out=mask[1:])
+        for begin in range(0, num_rows - 1, _MASK_ROWS_AT_ONCE):  # a copy of the prices is made for each row
+            rows = slice(begin, begin + _MASK_ROWS_AT_ONCE)
+            np.less_equal(extra[slot_of_row[rows]], slack[rows, None], out=mask[1:][rows])
     mask[:, width - 1] = False
     mask[0, :] = False
     mask[0, width - 1] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dslc.automaton.classify import Classification, RuleKind
+from dslc.automaton.classification import Classification, RuleKind
 from dslc.automaton.tables import TokenKind
 from tests.dslc.random_grammars import lower_text
 
