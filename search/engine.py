@@ -162,12 +162,14 @@ class Engine:
         jobs: dict[str, Job] = {}
         for number, candidate in enumerate(candidates, start=self.ledger.counters.samples + 1):
             tokens = tuple(candidate.tokens)
+            program = None
             if tokens not in self._names:
                 program = self.space.decode(tokens)
                 self._names[tokens] = hash_program(program), program.text
             program_hash, text = self._names[tokens]
             if program_hash not in self.ledger.outcome_by_hash and program_hash not in jobs:
-                jobs[program_hash] = Job(program_hash, self.space.decode(tokens), self._context(program_hash))
+                program = program or self.space.decode(tokens)
+                jobs[program_hash] = Job(program_hash, program, self._context(program_hash))
             log_prob = None if candidate.log_prob is None else float(candidate.log_prob)
             batch, parents = self.ledger.counters.batch, tuple(candidate.parent_ids)
             samples.append(Sample(number, batch, tokens, text, log_prob, program_hash, candidate.origin, parents))

@@ -83,10 +83,9 @@ def check_outcome(result: Any) -> Outcome:
         result = Outcome(number)
     if result.reward is None:
         if result.diagnostic is not None:
-            return result
-        return _fail(
-            Code.NO_REWARD, "the task gave neither a reward nor a diagnostic", "return Outcome(reward=...)", result
-        )
+            return Outcome(None, _float_metrics(result.metrics), result.diagnostic)
+        message = "the task gave neither a reward nor a diagnostic"
+        return _fail(Code.NO_REWARD, message, "return Outcome(reward=...)", result)
     reward = _as_float(result.reward)
     if reward is None:
         message = f"the reward is of type {type(result.reward).__name__}, not a number"

@@ -40,8 +40,8 @@ class RunLock:
                 )
             ) from None
         self._file.truncate(0)
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S")}
-        self._file.write(json.dumps(holder) + "\n")
+        mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S")}
+        self._file.write(json.dumps(mine) + "\n")
         self._file.flush()
 
     def release(self) -> None:

@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,8 +113,9 @@ def search(
             "status": Status.RUNNING.value,
             "started_at": time.time(),
         }
-        store = RunStore.create(folder, info, {grammar_copy: space.file.text})
-        return _run(space, task, strategy, config, store, callbacks)
+        with closing(RunStore.create(folder, info, {grammar_copy: space.file.text})) as store:
+            notes = _run(space, task, strategy, config, store, callbacks)
+    return SearchResult(folder, notes=notes)
 
 
 def resume(
@@ -146,12 +147,12 @@ def resume(
     result = SearchResult(run_dir)
     notes = _grammar_notes(info)
     found = _find_task_again(info) if task is None else _resolve_task(task)
-    with _torch_threads(config):
+    with closing(RunStore.reopen(run_dir)) as store, _torch_threads(config):
         _prepare_task(found)
         strategy = strategy or _make_strategy(config, result.space)
-        store = RunStore.reopen(run_dir)
         store.write_info(status=Status.RUNNING.value)
-        return _run(result.space, found, strategy, config, store, callbacks, notes)
+        notes += _run(result.space, found, strategy, config, store, callbacks)
+    return SearchResult(run_dir, notes=notes)
 
 
 def _run(
@@ -161,17 +162,15 @@ def _run(
     config: SearchConfig,
     store: RunStore,
     callbacks: Sequence[Callback],
-    notes: Sequence[Diagnostic] = (),
-) -> SearchResult:
+) -> tuple[Diagnostic, ...]:
+    """Run the engine; returns what it noted."""
     engine = Engine(space, task, strategy, InProcessExecutor(task), config, store, callbacks)
     try:
         engine.run()
     except BaseException:
         store.write_info(status=Status.INTERRUPTED.value)
         raise
-    finally:
-        store.close()
-    return SearchResult(store.run_dir, notes=(*notes, *engine.notes))
+    return tuple(engine.notes)
 
 
 # --- the task -------------------------------------------------------------------------------------------------------
@@ -180,10 +179,9 @@ def _run(
 def _resolve_task(task: str | Task | Callable[[Program, Context], float | Outcome]) -> Task:
     if isinstance(task, str):
         return get_task(task)
-    if hasattr(task, "evaluate") and hasattr(task, "name"):
-        return task
-    assert callable(task), "a task is a name, a Task or a function"
-    return UserFunction(task)
+    if callable(task):
+        return UserFunction(task)
+    return task
 
 
 def _find_task_again(info: Mapping[str, Any]) -> Task:

@@ -207,7 +207,7 @@ class RunStore:
 
 
 def _is_unfinished(run_dir: Path) -> bool:
-    """Whether a folder is empty, or a search died in it before it was a run: without a run.json nothing was recorded."""
+    """Whether a folder is empty, or a search died in it before it was a run: then nothing was recorded."""
     names = {path.name for path in run_dir.iterdir()}
     made_first = {"lock", "grammar", "samples.sqlite", "samples.sqlite-journal", "run.json.tmp"}
     return names <= {*made_first, "samples.sqlite-wal", "samples.sqlite-shm"} and (not names or "lock" in names)

@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.outcome import Task
@@ -53,25 +52,6 @@ def get_task(name: str, *, directory: Path | None = None) -> Task:
             + f"shipped are: {', '.join(task_names())}; your own function is named as module:function",
         )
     )
-
-
-def describe_tasks() -> list[dict[str, Any]]:
-    """The shipped tasks as plain JSON values: what each declares, with its options and their defaults."""
-    return [
-        {
-            "name": task.name,
-            "metric": task.metric,
-            "unit": task.unit,
-            "floor": task.floor,
-            "accepts": None if task.accepts is None else list(task.accepts),
-            "reference": None
-            if task.reference is None
-            else dict(zip(("label", "value", "command"), task.reference, strict=True)),
-            "evaluations": task.evaluations,
-            "options": dict(getattr(task, "options", None) or {}),
-        }
-        for task in map(get_task, task_names())
-    ]
 
 
 def describe_task(task: Task) -> dict[str, Any]:

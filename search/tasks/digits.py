@@ -149,7 +149,8 @@ def train_network(
     for epoch in range(epochs):
         network.train()
         total_loss = torch.zeros((), device=context.device)
-        for chosen in torch.randperm(len(labels), generator=order).to(context.device).split(batch_size):
+        shuffled = torch.randperm(len(labels), generator=order).to(context.device)
+        for chosen in torch.split(shuffled, batch_size):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * (1 + math.cos(math.pi * step / (epochs * steps_an_epoch))) / 2
             optimizer.zero_grad(set_to_none=True)

@@ -10,7 +10,7 @@ from dslc.search import Context, search
 from dslc.search.strategies import make_strategy
 from dslc.space import Program
 
-EVALUATIONS = 2000
+EVALUATIONS = 1000
 
 
 def instant(program: Program, context: Context) -> float:  # noqa: ARG001

@@ -85,7 +85,8 @@ def history(run_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
     from contextlib import closing
 
     queries = {
-        "samples": "SELECT id, batch, tokens, text, log_prob, program_hash, origin, parent_ids FROM samples ORDER BY id",
+        "samples": """SELECT id, batch, tokens, text, log_prob, program_hash, origin, parent_ids
+            FROM samples ORDER BY id""",
         "evaluations": "SELECT program_hash, fidelity, reward, metrics, code, message FROM evaluations ORDER BY 1, 2",
         "updates": "SELECT batch, figures FROM updates ORDER BY batch",
     }

@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a search, then resume: nothing recorded is lost, and the history is the uninterrupted one's."""
+"""kill -9 at random moments of a search, then resume: the history is that of a run that nobody killed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stop:
 
 
 def random_stop(generator: random.Random, number: int) -> Stop:
-    """Anywhere in a run: while its folder is made, between two samples, in a commit, in a checkpoint, in the last test."""
+    """Anywhere in a run: while its folder is made, between samples, in a commit, in a checkpoint, in the last test."""
     samples = generator.randint(0, NUM_SAMPLES)
     return Stop(samples, generator.uniform(0, 0.3 if samples == 0 else 0.06), number)
 

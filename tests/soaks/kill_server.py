@@ -1,6 +1,6 @@
 """Runs searches in forked processes that can be killed; forking saves each the seconds that importing torch takes.
 
-It reads `search DIR` or `resume DIR` lines, answers with the process id, and when the process has ended with its status.
+It reads lines `search DIR` or `resume DIR`, and answers with the process id and, at the process's end, its status.
 Nothing of torch has run before the fork, so there are no threads that it could lose.
 """
 
@@ -19,6 +19,7 @@ from dslc.search import Context, Outcome, resume, search
 from dslc.search.strategies import make_strategy  # noqa: F401 - before the fork, too
 from dslc.space import Program
 from tests.soaks.settings import EVALUATIONS, GRAMMAR
+
 
 def reward(program: Program, context: Context) -> float | Outcome:
     """Takes 2 to 10 ms, and is of every kind: a number, a number with metrics, an exception, NaN."""
