@@ -75,7 +75,7 @@ def find_grammar(path: str | Path) -> SourceFile:
 
 
 def compile_grammar(file: SourceFile, *, start: str | None = None, max_tokens: int | None = None) -> Compilation:
-    """Every stage on one file, for `start` and a budget of `max_tokens`; defaults are the file's first start and budget.
+    """Every stage on one file; `start` and `max_tokens` are by default the file's first start and its budget.
 
     Raises:
         DslcError: with everything that the failing stage found wrong.

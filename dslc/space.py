@@ -163,7 +163,7 @@ class Space:
         return self._counts.rank(tuple(tokens))
 
     def sample(self, *, seed: int | None = None, lengths: Lengths = "uniform") -> Program:
-        """One program, exactly uniform; with `lengths="even"` its length is drawn first, evenly among those that occur."""
+        """One program, exactly uniform; with `lengths="even"` its length is drawn first, each length alike."""
         return self.samples(1, seed=seed, lengths=lengths)[0]
 
     def samples(self, n: int, *, seed: int | None = None, lengths: Lengths = "uniform") -> list[Program]:
@@ -248,7 +248,7 @@ class Space:
                     Severity.ERROR,
                     f"`{self.name}` has no target, so its sentences have no graph and no code",
                     span=self.file.span(0),
-                    help="add a line such as `//! target conv_net`; text, tree and searches by your own reward work without",
+                    help="add a line such as `//! target conv_net`; trees and searches with your own reward need none",
                 )
             )
         return get_target(self.target)
