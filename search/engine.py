@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from dslc.diagnostics import Code, Diagnostic, Severity
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
 from dslc.search.config import FAILURES_THAT_STOP, SearchConfig
 from dslc.search.control import control_candidate, control_due
@@ -209,7 +209,18 @@ class Engine:
         self.notes.extend(warnings)
         usable = next((c for c in checkpoints if self.ledger.restore(c.counters)), None)
         if usable is not None:
-            self.strategy.load_state_dict(usable.strategy)
+            try:
+                self.strategy.load_state_dict(usable.strategy)
+            except (KeyError, ValueError, TypeError, RuntimeError) as error:
+                raise DslcError(
+                    Diagnostic(
+                        Code.HISTORY_DIFFERS,
+                        Severity.ERROR,
+                        f"the strategy `{self.strategy.name}` cannot go on from the checkpoint of this run",
+                        help="resume with the versions of torch and dslc that run.json names; nothing was changed",
+                        notes=(f"{type(error).__name__}: {error}",),
+                    )
+                ) from error
         else:
             self.ledger.restore(None)
         self._seconds_before, self._samples_before = self.ledger.counters.seconds, self.ledger.counters.samples

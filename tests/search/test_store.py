@@ -5,7 +5,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,23 @@ def test_going_on_differently_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert history(tmp_path / "run")["samples"] == before["samples"]
 
 
+def test_a_checkpoint_that_the_strategy_cannot_take_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", 0.0)
+    toy_run(tmp_path / "run", interrupt_after(20), batch=4)
+
+    class Changed(ToyStrategy):
+        def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: ARG002
+            raise KeyError("attention")
+
+    before = history(tmp_path / "run")
+    with pytest.raises(DslcError) as caught:
+        resume(tmp_path / "run", task=sum_of_digits, strategy=Changed(toy_space()))
+    assert code_of(caught) is Code.HISTORY_DIFFERS
+    assert "attention" in caught.value.diagnostics[0].notes[0]
+    assert history(tmp_path / "run") == before
+    assert open_run(tmp_path / "run").status == "interrupted"
+
+
 def test_two_searches_on_one_folder_are_refused(tmp_path: Path) -> None:
     caught_codes = []
 
@@ -132,7 +151,9 @@ def test_two_searches_on_one_folder_are_refused(tmp_path: Path) -> None:
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     program = f"""
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from dslc.search.lock import RunLock
 RunLock(Path({str(tmp_path)!r}))
 os.kill(os.getpid(), 9)
