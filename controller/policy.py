@@ -153,9 +153,9 @@ def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenA
     """
     num_rows = len(table.log_probs)
     mask = np.zeros((num_rows, automaton.num_tokens + 1), np.bool_)
-    for position in range(automaton.num_positions):
-        slacks = np.arange(int(table.row_cap[position]) + 1)
-        rows = int(automaton.row_base[position]) + np.minimum(slacks, int(automaton.row_cap[position]))
-        mask[int(table.row_base[position]) + slacks] = automaton.mask[rows]
+    blocks = np.stack((table.row_base, table.row_cap, automaton.row_base, automaton.row_cap), 1)
+    for base, cap, mask_base, mask_cap in np.unique(blocks, axis=0).tolist():
+        slacks = np.arange(cap + 1)
+        mask[base + slacks] = automaton.mask[mask_base + np.minimum(slacks, mask_cap)]
     logits = np.where(mask, np.maximum(table.log_probs, LEAST_LOG_PROB), 0.0).astype(np.float32)
     return replace(automaton, row_base=table.row_base, row_cap=table.row_cap, mask=mask), logits
