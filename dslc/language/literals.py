@@ -96,11 +96,16 @@ class _Expansion:
                     self.literals_by_name[name] = self.expand(self.definitions[name])
                 return self.literals_by_name[name]
             case Choice(options):
-                found: tuple[Literal, ...] = ()
+                found: list[Literal] = []
                 for option in options:
-                    found = _without_repeats((*found, *self.expand(option)))
-                    self._check_count(len(found), pattern.span)
-                return found
+                    found.extend(self.expand(option))
+                    # Repeats are dropped rarely, not after each option, which would take quadratic time.
+                    if len(found) > 2 * self.limit:
+                        found = list(_without_repeats(found))
+                        self._check_count(len(found), pattern.span)
+                distinct = _without_repeats(found)
+                self._check_count(len(distinct), pattern.span)
+                return distinct
             case Concatenation(items):
                 product: tuple[Literal, ...] = (Literal("", False, pattern.span),)
                 for item in items:

@@ -24,8 +24,8 @@ from lark.load_grammar import (
     RULES,
     TERMINALS,
     PrepareAnonTerminals,
-    PrepareLiterals,
     TerminalTreeToPattern,
+    _literal_to_pattern,
     resolve_term_references,
     symbol_from_strcase,
 )
@@ -386,8 +386,7 @@ class _Converter:
 
 def _literal_pattern(source: str, kind: str) -> LarkPattern:
     """lark's pattern of a string or regex as written."""
-    tree = PrepareLiterals().transform(Tree("value", [Tree("literal", [Token(kind, source)])]))
-    pattern: LarkPattern = tree.children[0].children[0]
+    pattern: LarkPattern = _literal_to_pattern(Token(kind, source))  # type: ignore[no-untyped-call]
     return pattern
 
 

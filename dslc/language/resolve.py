@@ -11,6 +11,9 @@ from dslc.language.pragmas import Pragmas
 from dslc.language.syntax import Name, Options, walk_items, walk_rows
 from dslc.source import SourceFile, Span
 
+REFERENCE_LIMIT = 2_000
+"""Most terminals in a terminal, each counted as often as it stands there when all are written out."""
+
 
 def resolve_names(
     definitions: Definitions, pragmas: Pragmas, file: SourceFile, common: Container[str]
@@ -124,6 +127,7 @@ class _Resolver:
             if terminal.imported is None
         }
         done: set[str] = set()
+        counts: dict[str, int] = {}
         for root in uses:
             path: dict[str, Iterator[Name]] = {} if root in done else {root: iter(uses[root])}
             while path:
@@ -132,6 +136,7 @@ class _Resolver:
                 if used is None:
                     del path[name]
                     done.add(name)
+                    counts[name] = self._count_references(name, counts)
                 elif used.text in path:
                     cycle = list(path)[list(path).index(used.text) :]
                     self.definitions.broken.update(cycle)
@@ -146,6 +151,23 @@ class _Resolver:
         broken = self.definitions.broken
         while more := [n for n in uses if n not in broken and any(item.text in broken for item in uses[n])]:
             broken.update(more)
+
+    def _count_references(self, name: str, counts: dict[str, int]) -> int:
+        """Terminals that stand in a terminal when all of them are written out, as lark does; too many are reported."""
+        names = [item.text for item in walk_items(self.definitions.terminals[name].body) if isinstance(item, Name)]
+        count = sum(1 + counts.get(used, 0) for used in names)
+        # What is built on one that was reported is not reported again.
+        if count > REFERENCE_LIMIT and not self.definitions.broken & {name, *names}:
+            self.definitions.broken.add(name)
+            self._report(
+                Code.TERMINAL_TOO_LARGE,
+                f"more than {REFERENCE_LIMIT:,} terminals stand in terminal `{name}` when they are written out",
+                self.definitions.terminals[name].span,
+                "use each terminal in it once, or make it a rule",
+            )
+        if self.definitions.broken & set(names):
+            self.definitions.broken.add(name)
+        return count
 
     def check_starts(self, pragmas: Pragmas, file: SourceFile) -> None:
         for start in pragmas.starts:

@@ -479,6 +479,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert span.location == (2, 7)
 
 
+def test_terminals_that_multiply_are_refused() -> None:
+    chain = "".join(f"T{i}: T{i + 1} | T{i + 1}\n" for i in range(40))
+    errors = _refuse(f'start: T0\n{chain}T40: "a"\n')
+    assert [d.code for d in errors] == [Code.TERMINAL_TOO_LARGE]
+
+
+def test_thousands_of_literals() -> None:
+    literals = " | ".join(f'"w{i}"' for i in range(3000))
+    assert len(_read(f"start: A\nA: {literals}\n").terminals[0].literals) == 3000
+
+
 def test_a_large_file_is_read_in_bounded_work() -> None:
     rules = "".join(f'r{i}: r{i + 1} A | "x{i}"\n' for i in range(1500))
     grammar = _read(f'start: r0\n{rules}r1500: A\nA: "a" | "b"\n')
