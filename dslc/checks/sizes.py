@@ -22,7 +22,7 @@ def check_sizes(space: Space) -> Iterator[Diagnostic]:
                 + (f" of {claim.at_tokens} tokens" if claim.at_tokens is not None else "")
                 + f", not {claim.text}",
                 span=claim.span,
-                help=f"write `//! size {exact if exact < 10**12 else f'{Decimal(exact):.3e}'}`, or correct the grammar",
+                help=f"write `//! size {exact if exact < 10**12 else f'{Decimal(exact):.3e}'.replace('+', '')}`, or correct the grammar",
             )
 
 

@@ -1,0 +1,56 @@
+"""What `check` finds, by code, line and column, and that its remedies work."""
+
+import re
+
+import pytest
+
+from dslc.checks import check_file
+from dslc.diagnostics import Severity
+from dslc.source import SourceFile
+
+FOUND = {
+    'start: "x" | loop\nloop: "a" loop\n': ("DSLC203", 2, 1),
+    'start: "x" | "y"\nspare: "z"\n': ("DSLC204", 2, 1),
+    'start: a\na: b | "x"\nb: a | "y"\n': ("DSLC206", 2, 1),
+    '//! size 5\nstart: A A\nA: "x" | "y"\n': ("DSLC207", 1, 5),
+    'start: act act\nact: "sin" | "cos"\n': ("DSLC208", 2, 14),
+    '//! max_tokens 9\nstart: start "+" start | "x" | "y"\n': ("DSLC205", 2, 1),
+    '//! target convnet\nstart: A\nA: "x" | "y"\n': ("DSLC402", 1, 5),
+    '//! target activation\nstart: "x" "x" one one two -> core\none: "sigmoyd" -> sigmoyd | "abs" -> abs\n'
+    'two: "add" -> add | "mul" -> mul\n': ("DSLC403", 3, 6),
+}
+
+
+def check_text(text: str) -> list[tuple[str, int, int]]:
+    """(code, line, column) of everything found."""
+    found = []
+    for diagnostic in check_file(SourceFile("a.lark", text)):
+        assert diagnostic.help
+        assert diagnostic.span is not None
+        found.append((diagnostic.code.value, *diagnostic.span.location))
+    return found
+
+
+@pytest.mark.parametrize("text", FOUND, ids=[code for code, _, _ in FOUND.values()])
+def test_each_finding_has_its_place(text: str) -> None:
+    assert FOUND[text] in check_text(text)
+
+
+def test_a_sound_grammar_has_no_findings() -> None:
+    assert check_text('//! size 4\nstart: A A\nA: "x" | "y"\n') == []
+
+
+@pytest.mark.parametrize("copies", [3, 60])
+def test_the_size_that_is_proposed_holds(copies: int) -> None:
+    text = f'//! size 5\nstart: A~{copies}\nA: "x" | "y" | "z"\n'
+    (diagnostic,) = check_file(SourceFile("a.lark", text))
+    proposed = re.search(r"//! size (\S+)`", diagnostic.help or "")
+    assert proposed is not None
+    assert check_text(text.replace("size 5", f"size {proposed[1]}")) == []
+
+
+def test_findings_that_two_starts_share_are_said_once() -> None:
+    text = '//! start one two\none: shared\ntwo: shared\nshared: "a" | "b"\n'
+    found = check_file(SourceFile("a.lark", text))
+    assert [d.code.value for d in found] == ["DSLC208"]
+    assert found[0].severity is Severity.WARNING
