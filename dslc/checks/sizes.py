@@ -22,8 +22,12 @@ def check_sizes(space: Space) -> Iterator[Diagnostic]:
                 + (f" of {claim.at_tokens} tokens" if claim.at_tokens is not None else "")
                 + f", not {claim.text}",
                 span=claim.span,
-                help=f"write `//! size {exact if exact < 10**12 else f'{Decimal(exact):.3e}'.replace('+', '')}`, or correct the grammar",
+                help=f"write `//! size {_write_size(exact)}`, or correct the grammar",
             )
+
+
+def _write_size(exact: int) -> str:
+    return str(exact) if exact < 10**12 else f"{Decimal(exact):.3e}".replace("+", "")
 
 
 def size_claims(space: Space) -> tuple[SizeClaim, ...]:
