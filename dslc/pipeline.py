@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from dslc.automaton.longest import longest_sentence
 from dslc.automaton.lower import Lowering, lower_grammar
@@ -22,14 +20,6 @@ MAX_DEFAULT_BUDGET = 1024
 """Largest budget that a grammar without cycles gets by itself: its longest sentence, at most this many tokens."""
 DEFAULT_BUDGET = 64
 """Budget of a grammar with cycles that states none."""
-
-STAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
-    ("read", read_grammar),  # .lark text -> Grammar
-    ("normalize", normalize_grammar),  # Grammar -> BnfGrammar
-    ("analyze", analyze_grammar),  # BnfGrammar -> Facts
-    ("lower", lower_grammar),  # Facts -> Lowering, which holds the TokenAutomaton
-)
-"""Name and function of every stage from a grammar file to its automaton, in order."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.language.components import find_components
 from dslc.language.grammar import BnfGrammar, BnfRule, Production, RuleUse, TerminalUse
 
 
@@ -187,39 +188,11 @@ def _unit_rules(rule: BnfRule, nullable: frozenset[str]) -> tuple[str, ...]:
 
 
 def _cycles(edges: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Strongly connected components that hold an edge, each in the order of `edges` (Tarjan, with a stack)."""
+    """Strongly connected components that hold an edge, each in the order of `edges`."""
     order = {name: position for position, name in enumerate(edges)}
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    path: list[str] = []
-    on_path: set[str] = set()
-    components: list[tuple[str, ...]] = []
-    for root in edges:
-        if root in index:
-            continue
-        work = [(root, iter(edges[root]))]
-        index[root] = low[root] = len(index)
-        path.append(root)
-        on_path.add(root)
-        while work:
-            name, rest = work[-1]
-            for following in rest:
-                if following not in index:
-                    index[following] = low[following] = len(index)
-                    path.append(following)
-                    on_path.add(following)
-                    work.append((following, iter(edges[following])))
-                    break
-                if following in on_path:
-                    low[name] = min(low[name], index[following])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
-                if low[name] == index[name]:
-                    component = path[path.index(name) :]
-                    del path[-len(component) :]
-                    on_path.difference_update(component)
-                    if len(component) > 1 or name in edges[name]:
-                        components.append(tuple(sorted(component, key=order.__getitem__)))
+    components = [
+        tuple(sorted(component, key=order.__getitem__))
+        for component in find_components(edges)
+        if len(component) > 1 or component[0] in edges[component[0]]
+    ]
     return tuple(sorted(components, key=lambda component: order[component[0]]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from dslc.language.atoms import AtomGrammar
+from dslc.language.components import find_components
 from dslc.language.finite_automaton import (
     Automaton,
     Fragments,
@@ -54,7 +55,7 @@ class _Supersets:
         self._max_states = max_states
         self._by_rule: dict[int, Automaton] = {}
         self._by_sequence: dict[tuple[int, ...], Automaton] = {}
-        for component in find_components(grammar):
+        for component in find_rule_groups(grammar):
             self._approximate(grammar, component)
 
     def of_sequence(self, symbols: tuple[int, ...]) -> Automaton:
@@ -101,40 +102,7 @@ class _Supersets:
             self._by_rule[rule] = determinize(fragments, enter[rule], leave[rule], max_states=self._max_states)
 
 
-def find_components(grammar: AtomGrammar) -> list[tuple[int, ...]]:
-    """Rules that contain one another, grouped; each group after those that it uses (Tarjan 1972, without recursion)."""
+def find_rule_groups(grammar: AtomGrammar) -> list[tuple[int, ...]]:
+    """Rules that contain one another, grouped; each group after those that it uses."""
     uses = [sorted({~symbol for production in rule for symbol in production if symbol < 0}) for rule in grammar.rules]
-    order: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    on_stack: set[int] = set()
-    components = []
-    for root in range(len(grammar.rules)):
-        if root in order:
-            continue
-        work = [(root, iter(uses[root]))]
-        order[root] = low[root] = len(order)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            rule, rest = work[-1]
-            for other in rest:
-                if other not in order:
-                    order[other] = low[other] = len(order)
-                    stack.append(other)
-                    on_stack.add(other)
-                    work.append((other, iter(uses[other])))
-                    break
-                if other in on_stack:
-                    low[rule] = min(low[rule], order[other])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[rule])
-                if low[rule] == order[rule]:
-                    component: list[int] = []
-                    while not component or component[-1] != rule:
-                        component.append(stack.pop())
-                        on_stack.discard(component[-1])
-                    components.append(tuple(sorted(component)))
-    return components
+    return [tuple(sorted(component)) for component in find_components(dict(enumerate(uses)))]
