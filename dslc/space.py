@@ -23,7 +23,7 @@ from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
 from dslc.program.decode import decode_tokens
 from dslc.program.graph import Graph
-from dslc.program.targets import Target, get_target
+from dslc.program.targets import Built, Target, get_target
 from dslc.program.tree import ParseTree
 from dslc.source import SourceFile
 
@@ -307,16 +307,23 @@ class Program:
         return sha256(f"{self.text}\0\0{labels}".encode()).hexdigest()
 
     def build(self, **arguments: Any) -> object:
-        """The module, with the constructor arguments of the target; a missing one is a DslcError that names it."""
+        """The module or optimizer, with the constructor arguments of the target, or the function.
+
+        Raises:
+            DslcError: naming the argument, if one is missing or unknown, or if the constructor fails.
+        """
         from dslc.program.load import load_program  # the first import of torch
 
         return load_program(self.source, self.space.meaning(), arguments)
 
     @cached_property
-    def num_parameters(self) -> int:
-        """Number of trained parameters, built with the target's example arguments."""
-        module: Any = self.build(**self.space.meaning().example_arguments)
-        return sum(parameter.numel() for parameter in module.parameters())
+    def num_parameters(self) -> int | None:
+        """Number of trained parameters, built with the target's example arguments; None for what has none to count."""
+        arguments = self.space.meaning().example_arguments
+        if arguments is None or self.space.meaning().builds is not Built.MODULE:
+            return None
+        module: Any = self.build(**arguments)
+        return sum(int(parameter.numel()) for parameter in module.parameters())
 
     def draw(self, what: Literal["tree", "graph"] = "graph") -> Drawing:
         """A drawing of the tree or the graph, with `.svg` and `.save(path)`."""

@@ -16,7 +16,7 @@ from textwrap import wrap
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.graph import Graph, Node
-from dslc.program.ops import Call
+from dslc.program.op_spec import Call
 
 FORMAT = "dslc.python/1"
 LINE_LENGTH = 88

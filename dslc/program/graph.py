@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.meaningless import place_text
 from dslc.program.op_rules import AttributeValue, Parameter
-from dslc.program.ops import OPS, OpSpec
+from dslc.program.op_spec import OpSpec
+from dslc.program.ops import OPS
 from dslc.program.tensor_type import TensorType, TypeMismatchError, size_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Emitted source as a living module; the only part of dslc's compiler that runs what it wrote, and needs torch."""
+"""Emitted source as a living module, optimizer or function; the only part of the compiler that runs what it wrote."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from traceback import format_exception_only
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.emit import PythonSource
 from dslc.program.meaningless import place_text
+from dslc.program.targets import Built
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dslc.program.targets import Target
 
 KEPT_TEXTS = 1024
@@ -26,8 +27,20 @@ KEPT_TEXTS = 1024
 _kept: OrderedDict[str, None] = OrderedDict()
 
 
+def load_program(source: PythonSource, target: Target, arguments: Mapping[str, Any]) -> object:
+    """What a target's program is once built: a module, an optimizer or a function.
+
+    Raises:
+        DslcError: as `load_module`.
+    """
+    if target.builds is Built.FUNCTION:
+        _check_arguments(source, inspect.Signature(), arguments)
+        return load_name(source)
+    return _build(source, arguments)
+
+
 def load_module(source: PythonSource, **arguments: Any) -> nn.Module:
-    """An instance of the class that `source` defines.
+    """An instance of the module that `source` defines.
 
     Args:
         source: what a target emitted.
@@ -37,28 +50,33 @@ def load_module(source: PythonSource, **arguments: Any) -> nn.Module:
         DslcError: DSLC503 for a missing argument, DSLC504 for one that the class does not take, DSLC501 if the
             constructor fails with these values.
     """
-    loaded = load_class(source)
-    _check_arguments(source, inspect.signature(loaded), arguments)
-    try:
-        return loaded(**arguments)
-    except Exception as error:
-        raise DslcError(explain_exception(source, error)) from error
-
-
-def load_program(source: PythonSource, target: Target, arguments: Mapping[str, Any]) -> object:  # noqa: ARG001
-    """What a target's program is once built: for the targets that emit modules, the module."""
-    return load_module(source, **arguments)
+    module: nn.Module = _build(source, arguments)
+    return module
 
 
 def load_class(source: PythonSource) -> type[nn.Module]:
-    """The class that `source` defines, in a module of its own; tracebacks through it show its lines."""
+    """The module class that `source` defines."""
+    loaded: type[nn.Module] = load_name(source)
+    return loaded
+
+
+def load_name(source: PythonSource) -> Any:
+    """The class or function that `source` defines, in a module of its own; tracebacks through it show its lines."""
     name = source.file_name
     _keep_text(name, source.text)
     module = ModuleType(f"dslc_emitted_{name.split()[-1].rstrip('>')}")
     module.__file__ = name
     exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
-    loaded: type[nn.Module] = getattr(module, source.class_name)
-    return loaded
+    return getattr(module, source.class_name)
+
+
+def _build(source: PythonSource, arguments: Mapping[str, Any]) -> Any:
+    loaded = load_name(source)
+    _check_arguments(source, inspect.signature(loaded), arguments)
+    try:
+        return loaded(**arguments)
+    except Exception as error:
+        raise DslcError(explain_exception(source, error)) from error
 
 
 def explain_exception(source: PythonSource, exception: BaseException) -> Diagnostic:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dslc.diagnostics import Code, DslcError
 from dslc.program.emit import LINE_LENGTH, Namespace, PythonSource, SourceWriter
-from dslc.program.ops import BINARY, UNARY, Call
+from dslc.program.op_spec import Call
+from dslc.program.op_tables.activation import BINARY, UNARY
 from dslc.program.targets import get_target
 from dslc.program.tree import ParseTree
 from tests.dslc.program_trees import X, core, network, random_function, random_network, sentence, swish

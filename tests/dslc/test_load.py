@@ -48,6 +48,7 @@ def test_the_class_takes_the_arguments_that_the_target_names(name: str) -> None:
     for argument in target.build_arguments:
         default = parameters[argument.name].default
         assert (None if default is inspect.Parameter.empty else default) == argument.default
+    assert target.example_arguments is not None
     assert set(target.example_arguments) == set(parameters)
     load_module(dslc.compile(name)[0].source, **target.example_arguments)
 

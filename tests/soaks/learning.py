@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 
+FOLDER = Path(__file__).parents[2] / "runs/learning"
+"""Outside version control; delete it to start anew."""
 EVALUATIONS = 300
 LAST = 50
 """Samples at the end of a run whose mean is compared with the control's."""
@@ -24,9 +25,8 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 def soak_learning(count: int) -> str:
     """Run every arm with `count` seeds; the default strategy must beat the control clearly in 4 of 5 seeds."""
-    folder = Path(mkdtemp(prefix="dslc-learning-"))
-    print(f"run folders in {folder}", flush=True)
-    jobs = [(arm, seed, str(folder)) for arm in ARMS for seed in range(count)]
+    print(f"run folders in {FOLDER}; a run that is there goes on where it stopped", flush=True)
+    jobs = [(arm, seed) for arm in ARMS for seed in range(count)]
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_run_arm, jobs))
     print("| strategy | seed | mean of last 50 | uniform mean | difference | 95% interval | best, both arms |")
@@ -35,8 +35,8 @@ def soak_learning(count: int) -> str:
     means = []
     for arm in ARMS:
         for seed in range(count):
-            rewards, _ = read_rewards(folder / run_name(arm, seed))
-            _, control = read_rewards(folder / run_name("policy_gradient", seed))
+            rewards, _ = read_rewards(FOLDER / run_name(arm, seed))
+            _, control = read_rewards(FOLDER / run_name("policy_gradient", seed))
             difference = float(np.mean(rewards[-LAST:]) - np.mean(control))
             low, high = bootstrap_interval(rewards[-LAST:], control)
             print(
@@ -56,12 +56,16 @@ def run_name(arm: str, seed: int) -> str:
     return f"{arm.replace(' ', '_').replace(',', '')}-{seed}"
 
 
-def _run_arm(job: tuple[str, int, str]) -> None:
-    arm, seed, folder = job
+def _run_arm(job: tuple[str, int]) -> None:
+    arm, seed = job
     import dslc
-    from dslc.search import search
+    from dslc.search import resume, search
 
     strategy, options = ARMS[arm]
+    folder = FOLDER / run_name(arm, seed)
+    if (folder / "run.json").exists():
+        resume(folder)
+        return
     search(
         dslc.compile("conv_net"),
         task="digits",
@@ -70,7 +74,7 @@ def _run_arm(job: tuple[str, int, str]) -> None:
         evaluations=EVALUATIONS,
         control=EVALUATIONS if arm == "policy_gradient" else 0,
         seed=seed,
-        run_dir=Path(folder) / run_name(arm, seed),
+        run_dir=folder,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import Enum
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -41,6 +42,17 @@ class BuildArgument:
     """None: it has to be given."""
 
 
+class Built(Enum):
+    """What the emitted name is, and so what building a program gives."""
+
+    MODULE = "module"
+    """A class; building gives a `torch.nn.Module`."""
+    OPTIMIZER = "optimizer"
+    """A class; building gives a `torch.optim.Optimizer`."""
+    FUNCTION = "function"
+    """A function; building gives it as it is."""
+
+
 class Target(Protocol):
     """A kind of program."""
 
@@ -49,8 +61,12 @@ class Target(Protocol):
         """As in `//! target NAME`."""
 
     @property
+    def builds(self) -> Built:
+        """What the emitted name is."""
+
+    @property
     def class_name(self) -> str:
-        """Name of the emitted class unless one is given."""
+        """Name of the emitted class or function unless one is given."""
 
     @property
     def aliases(self) -> Mapping[str, AliasSpec]:
@@ -61,8 +77,11 @@ class Target(Protocol):
         """Constructor arguments of the emitted class, in order."""
 
     @property
-    def example_arguments(self) -> Mapping[str, int]:
-        """Arguments that build a small example, for counting parameters and for trying a program out."""
+    def example_arguments(self) -> Mapping[str, int] | None:
+        """Arguments that build a small example, for counting parameters and for trying a program out.
+
+        None where they are no plain numbers, as the parameters that an optimizer is made for.
+        """
 
     def elaborate(self, tree: ParseTree) -> Graph:
         """The graph that a tree means.
@@ -71,8 +90,14 @@ class Target(Protocol):
             DslcError: a 4xx diagnostic if it has no meaning.
         """
 
+    def write_formula(self, graph: Graph) -> str | None:
+        """The program as one formula in the notation of its paper, for people; None where none is readable."""
+
+    def plot_inputs(self, graph: Graph) -> tuple[float, float] | None:
+        """The interval over which a drawing shows the program as a curve of its one input; None for no curve."""
+
     def emit(self, graph: Graph, class_name: str | None, sentence: str) -> PythonSource:
-        """Readable source of one class that computes the graph, and needs PyTorch only."""
+        """Readable source of one class or function that computes the graph, and needs PyTorch only."""
 
 
 def target_names() -> tuple[str, ...]:

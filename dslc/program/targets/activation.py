@@ -16,8 +16,8 @@ from types import MappingProxyType
 from dslc.program.emit import Namespace, PythonSource, SourceWriter, check_class_name, shapes_text, write_imports
 from dslc.program.graph import INPUT, Graph, GraphBuilder, Node
 from dslc.program.meaningless import Child, unknown_name, wrong_children
-from dslc.program.ops import BINARY, UNARY
-from dslc.program.targets import AliasSpec, BuildArgument
+from dslc.program.op_tables.activation import BINARY, UNARY
+from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.tensor_type import REST, Symbol, TensorType
 from dslc.program.tree import ParseTree
 
@@ -46,6 +46,7 @@ class Activation:
 
     name: str = "activation"
     class_name: str = "Activation"
+    builds: Built = Built.MODULE
 
     @property
     def aliases(self) -> Mapping[str, AliasSpec]:
@@ -71,6 +72,15 @@ class Activation:
             DslcError: DSLC403 or DSLC404 if a node is not of the target's form.
         """
         return _elaborate_cores(tree)
+
+    def write_formula(self, graph: Graph) -> str | None:
+        """f(x) = ..., where it is short enough to be read."""
+        text = write_formula(graph, _name_betas(graph)) if len(graph) <= LONGEST_FORMULA else ""
+        return f"f(x) = {text}" if 0 < len(text) <= LONGEST_FORMULA else None
+
+    def plot_inputs(self, graph: Graph) -> tuple[float, float] | None:  # noqa: ARG002
+        """Around 0, where preactivations lie."""
+        return (-5.0, 5.0)
 
     def emit(self, graph: Graph, class_name: str | None, sentence: str) -> PythonSource:
         """Source of a module with constructor `(num_channels=1)`.

@@ -22,8 +22,8 @@ from dslc.program.emit import (
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import even_filter, not_a_size, unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
-from dslc.program.ops import Call
-from dslc.program.targets import AliasSpec, BuildArgument
+from dslc.program.op_spec import Call
+from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.tensor_type import Symbol, TensorType
 from dslc.program.tree import Leaf, ParseTree
 
@@ -52,6 +52,7 @@ class ConvNet:
 
     name: str = "conv_net"
     class_name: str = "ConvNet"
+    builds: Built = Built.MODULE
 
     @property
     def aliases(self) -> Mapping[str, AliasSpec]:
@@ -88,6 +89,14 @@ class ConvNet:
         pooled = builder.add("global_average_pool", features, rule=tree.name, tokens=span)
         attributes = {"out_features": "num_classes"}
         return builder.finish(builder.add("linear", pooled, attributes=attributes, rule=tree.name, tokens=span))
+
+    def write_formula(self, graph: Graph) -> str | None:  # noqa: ARG002
+        """None: a network is read as a drawing."""
+        return None
+
+    def plot_inputs(self, graph: Graph) -> tuple[float, float] | None:  # noqa: ARG002
+        """None: no function of one number."""
+        return None
 
     def emit(self, graph: Graph, class_name: str | None, sentence: str) -> PythonSource:
         """Source of a module with constructor `(in_channels, num_classes)`.
