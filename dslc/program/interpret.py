@@ -24,7 +24,8 @@ def interpret_graph(
     Args:
         graph: of any target.
         inputs: value of each input node by its name.
-        parameters: trained tensors by node id and name; one that is missing and has an initial value is that value.
+        parameters: trained tensors by node id and name; one that is missing is its initial value, if that
+            is fixed.
     """
     values: list[Any] = []
     for node in graph.nodes:
@@ -37,7 +38,8 @@ def interpret_graph(
             if parameter.name in given:
                 trained[parameter.name] = given[parameter.name]
             else:
-                assert parameter.initial is not None, f"`{parameter.name}` of %{node.id} needs a value"
-                trained[parameter.name] = np.array([parameter.initial])
+                is_fixed = isinstance(parameter.initial, int | float | tuple)
+                assert is_fixed, f"`{parameter.name}` of %{node.id} needs a value"
+                trained[parameter.name] = np.atleast_1d(np.array(parameter.initial))
         values.append(node.spec.meaning(*(values[i] for i in node.inputs), **dict(node.attributes), **trained))
     return tuple(values[i] for i in graph.outputs)

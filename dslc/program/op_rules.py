@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, StrEnum
 
 from dslc.program.tensor_type import (
     Dim,
@@ -20,7 +21,7 @@ from dslc.program.tensor_type import (
     unify_types,
 )
 
-AttributeValue = int | float | str | tuple[int, ...]
+AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...]
 Attributes = Mapping[str, AttributeValue]
 Types = Sequence[TensorType]
 
@@ -29,14 +30,44 @@ IMAGE = TensorType((BATCH, CHANNELS, HEIGHT, WIDTH))
 FEATURES = TensorType((BATCH, CHANNELS))
 
 
+class Scope(StrEnum):
+    """How many values of its own a trained number of the sentence has."""
+
+    LAYER = "layer"
+    """One, wherever the program is applied."""
+    CHANNEL = "channel"
+    """One a channel, which is one a filter."""
+    UNIT = "unit"
+    """One for each place of a sample: channel, row, column."""
+
+
+class Spread(Enum):
+    """A distribution that initial values are drawn from, each by itself."""
+
+    UNIFORM = "uniform"
+    NORMAL = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Initial values drawn at random around 0."""
+
+    spread: Spread
+    width: float
+    """UNIFORM: half the interval, so from -width to width. NORMAL: the standard deviation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A trained tensor of a node."""
 
     name: str
     shape: TensorType
-    initial: float | None = None
-    """Value of every element before training; None: what the PyTorch module initialises it to."""
+    initial: float | tuple[float, ...] | Draw | None = None
+    """Before training: one value for all elements, or one for each index of the first axis, or drawn at random.
+
+    None: what the PyTorch module initialises it to.
+    """
 
 
 def pair(attributes: Attributes, name: str) -> tuple[int, int]:
@@ -44,6 +75,7 @@ def pair(attributes: Attributes, name: str) -> tuple[int, int]:
     value = attributes[name]
     assert isinstance(value, tuple), f"`{name}` is a pair"
     first, second = value
+    assert isinstance(first, int) and isinstance(second, int), f"`{name}` is a pair of integers"  # noqa: PT018
     return first, second
 
 

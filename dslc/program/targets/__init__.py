@@ -38,7 +38,7 @@ class BuildArgument:
 
     name: str
     meaning: str
-    default: int | None = None
+    default: int | tuple[int, ...] | None = None
     """None: it has to be given."""
 
 
@@ -77,10 +77,10 @@ class Target(Protocol):
         """Constructor arguments of the emitted class, in order."""
 
     @property
-    def example_arguments(self) -> Mapping[str, int] | None:
+    def example_arguments(self) -> Mapping[str, int | tuple[int, ...]] | None:
         """Arguments that build a small example, for counting parameters and for trying a program out.
 
-        None where they are no plain numbers, as the parameters that an optimizer is made for.
+        None where they are no plain numbers or shapes, as the parameters that an optimizer is made for.
         """
 
     def elaborate(self, tree: ParseTree) -> Graph:
