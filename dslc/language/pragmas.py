@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from dslc.diagnostics import Code, Diagnostic, Label, Severity
+from dslc.language.operations import FORM, OperationDefinition, read_operation
 from dslc.source import SourceFile, Span
 
 
@@ -34,18 +35,21 @@ class Pragmas:
     """First is the default."""
     max_tokens: int | None = None
     sizes: tuple[SizeClaim, ...] = ()
+    operations: tuple[OperationDefinition, ...] = ()
+    """Ops that the file defines, in order of writing."""
     spans: dict[str, Span] = field(default_factory=dict, compare=False, repr=False)
     """Where each pragma stands, by its word (`target`, `max_tokens`, `start`)."""
 
 
 FORMS = {
-    "target": "//! target NAME",
+    "target": "//! target NAME[(NAME, ...)]",
     "start": "//! start RULE RULE ...",
     "max_tokens": "//! max_tokens INT",
     "size": "//! size NUMBER [of RULE] [at INT tokens]",
+    "op": FORM,
 }
 """The pragmas and how each is written."""
-LATER_WORDS = ("forbid", "at_most", "at_least", "max_depth", "ref", "anchor", "op")
+LATER_WORDS = ("forbid", "at_most", "at_least", "max_depth", "ref", "anchor")
 """Words that are pragmas, and that this version refuses."""
 
 _LINE = re.compile(r"^[^\S\n]*//!(.*)$", re.MULTILINE)
@@ -102,6 +106,7 @@ class _PragmaReader:
         self.starts: tuple[str, ...] = ()
         self.max_tokens: int | None = None
         self.sizes: list[SizeClaim] = []
+        self.operations: list[OperationDefinition] = []
 
     def pragmas(self) -> Pragmas:
         return Pragmas(
@@ -110,6 +115,7 @@ class _PragmaReader:
             self.starts or ("start",),
             self.max_tokens,
             tuple(self.sizes),
+            tuple(self.operations),
             self.spans,
         )
 
@@ -138,6 +144,7 @@ class _PragmaReader:
             "start": self._read_start,
             "max_tokens": self._read_max_tokens,
             "size": self._read_size,
+            "op": self._read_operation,
         }
         if name not in readers:
             known = (*FORMS, *LATER_WORDS)
@@ -210,6 +217,13 @@ class _PragmaReader:
         if start is not None:
             place = self.file.span(offset + match.start("start"), offset + match.end("start"))
             self.spans[f"size {start}"] = place
+
+    def _read_operation(self, value: str, offset: int, whole: Span) -> None:
+        operation = read_operation(self.file, offset, value)
+        if isinstance(operation, Diagnostic):
+            self.diagnostics.append(operation)
+        elif self._is_first(f"op {operation.name}", whole):
+            self.operations.append(operation)
 
     def _is_first(self, word: str, whole: Span) -> bool:
         if word in self.spans:

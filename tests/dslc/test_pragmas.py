@@ -74,7 +74,7 @@ def test_everything() -> None:
         ("//! 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
         *(
             (f"//! {word} a b\n", Code.PRAGMA_NOT_AVAILABLE, 1, 5)
-            for word in ("forbid", "at_most", "at_least", "max_depth", "ref", "anchor", "op")
+            for word in ("forbid", "at_most", "at_least", "max_depth", "ref", "anchor")
         ),
         ("//! target a\n//! target a\n", Code.DUPLICATE_PRAGMA, 2, 5),
         ("//! max_tokens 3\n//! max_tokens 4\n", Code.DUPLICATE_PRAGMA, 2, 5),
