@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -9,11 +10,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.stopping import StopRule
 
 MAX_EVALUATIONS = 1_000_000_000
 """Most samples of one search; a limit on the settings only, to catch a slipped digit."""
 FAILURES_THAT_STOP = 10
 """Distinct failed children of one code, before the first success, that end a run: a broken task shows at once."""
+
+_EARLY_RULES = tuple(rule for rule in StopRule if rule is not StopRule.EVALUATIONS)
 
 
 def default_batch(evaluations: int) -> int:
@@ -56,8 +60,12 @@ class SearchConfig:
     """Options of the task, such as `epochs`; the task names those that it knows."""
     strategy_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the strategy, such as `learning_rate`; the strategy names those that it knows."""
+    until: Mapping[str, Any] = field(default_factory=dict)
+    """What else ends the run, by the names of `StopRule` but `evaluations`: `seconds` (above 0), `patience` (samples, 1
+    to 1e9), `entropy` (nats a token, above 0); the first that is met does. Schedules still run to `evaluations`."""
 
     def __post_init__(self) -> None:
+        reject_unknown("rule of `until`", self.until, [rule.value for rule in _EARLY_RULES])
         problems = [
             *_check_range("evaluations", self.evaluations, 1, MAX_EVALUATIONS),
             *_check_range("batch", self.batch, 1, max(1, self.evaluations) if _is_int(self.evaluations) else 1),
@@ -65,6 +73,7 @@ class SearchConfig:
             *_check_range("seed", self.seed, 0, 2**63 - 1),
             *_check_range("workers", self.workers, 0, 0),
             *_check_range("child_threads", self.child_threads, 1, 256),
+            *(problem for name, value in self.until.items() for problem in _check_until(StopRule(name), value)),
         ]
         if not isinstance(self.device, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             problems.append(_bad_setting(f"`device` is {self.device!r}", "give `cpu`, `cuda` or `cuda:N`"))
@@ -73,7 +82,8 @@ class SearchConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return {**asdict(self), "options": dict(self.options), "strategy_options": dict(self.strategy_options)}
+        mappings = {name: dict(getattr(self, name)) for name in ("options", "strategy_options", "until")}
+        return {**asdict(self), **mappings}
 
 
 def make_config(
@@ -91,6 +101,26 @@ def make_config(
     if control is None:
         control = evaluations // 2 if has_count else 0
     return SearchConfig(task=task, evaluations=evaluations, batch=batch, control=control, **settings)
+
+
+def split_until(evaluations: int | None, until: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
+    """The number of evaluations, which may also be given as a rule of `until`, and the other rules.
+
+    Raises:
+        DslcError: DSLC605 if both give it and they differ.
+
+    Example:
+        >>> split_until(None, {"evaluations": 100, "patience": 30})
+        (100, {'patience': 30})
+    """
+    rest = dict(until)
+    as_rule = rest.pop(StopRule.EVALUATIONS.value, None)
+    if as_rule is None or evaluations is None:
+        return (evaluations if as_rule is None else as_rule), rest
+    if as_rule != evaluations:
+        message = f"`evaluations` is {evaluations!r} and `until` says {as_rule!r}"
+        raise DslcError(_bad_setting(message, "give the number once: the two mean the same"))
+    return evaluations, rest
 
 
 def reject_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -151,6 +181,16 @@ def _check_range(name: str, value: object, low: int, high: int) -> list[Diagnost
         return []
     wanted = str(low) if low == high else f"a whole number from {low} to {high}"
     return [_bad_setting(f"`{name}` is {value!r}", f"give {wanted}")]
+
+
+def _check_until(rule: StopRule, value: object) -> list[Diagnostic]:
+    name = f"until {rule.value}"
+    if rule is StopRule.PATIENCE:
+        return _check_range(name, value, 1, MAX_EVALUATIONS)
+    if (_is_int(value) or isinstance(value, float)) and 0 < value < math.inf:  # type: ignore[operator]
+        return []
+    unit = "seconds" if rule is StopRule.SECONDS else "nats a token"
+    return [_bad_setting(f"`{name}` is {value!r}", f"give a number above 0, in {unit}")]
 
 
 def _bad_setting(message: str, action: str) -> Diagnostic:

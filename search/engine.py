@@ -19,6 +19,7 @@ from dslc.search.interrupt import InterruptGuard
 from dslc.search.ledger import Ledger, counters_to_json
 from dslc.search.outcome import Candidate, Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback, Progress
+from dslc.search.stopping import Standing, StopRule, find_met_rule
 from dslc.search.store import RunStore, Sample
 
 if TYPE_CHECKING:
@@ -62,16 +63,17 @@ class Engine:
         self._names: dict[tuple[int, ...], tuple[str, str]] = {}  # tokens -> program hash, text
         self._guard = InterruptGuard()
         self._batch_mean: float | None = None
+        self._entropy: float | None = None  # of the last update
         self._began = self._last_checkpoint = time.monotonic()
         self._last_progress = -math.inf
         self._seconds_before, self._samples_before = 0.0, 0  # of earlier sessions
 
     def run(self) -> Status:
-        """Search until the evaluations are done; returns how it ended. Whatever finished is recorded."""
+        """Search until a stop rule is met; returns how it ended. Whatever finished is recorded."""
         with self._guard:
             try:
                 self._recover()
-                while self.ledger.counters.evaluations < self.config.evaluations:
+                while self.ledger.counters.stopped_by is None:
                     self._guard.check()
                     candidates = self._ask()
                     outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
@@ -85,9 +87,11 @@ class Engine:
             counters = self.ledger.counters
             self.store.commit()
             self.store.write_info(
-                status=status.value, seconds={"total": self._seconds(), "controller": counters.controller_seconds}
+                status=status.value,
+                stopped_by=self._describe_stop() if status is Status.FINISHED else None,
+                seconds={"total": self._seconds(), "controller": counters.controller_seconds},
             )
-            self._report_progress(at_once=True)
+            self._report_progress(has_ended=True)
         return status
 
     # --- one batch ------------------------------------------------------------------------------------------------
@@ -134,8 +138,9 @@ class Engine:
         scored = [reward for reward in rewards if reward is not None]
         self._batch_mean = sum(scored) / len(scored) if scored else None
         counters.batch += 1
-        is_last = counters.evaluations >= self.config.evaluations
-        if is_last or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
+        self._entropy = figures.get("entropy")
+        counters.stopped_by = self._met_rule()
+        if counters.stopped_by or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
             self._checkpoint()
 
     def _test_best(self) -> None:
@@ -201,6 +206,24 @@ class Engine:
                 )
                 raise _TooManyFailures
 
+    def _met_rule(self) -> str | None:
+        """Name of the stop rule that is met between two batches."""
+        counters = self.ledger.counters
+        standing = Standing(
+            evaluations=counters.evaluations,
+            since_best=counters.evaluations - counters.best_evaluation,
+            seconds=None if self.ledger.is_catching_up else self._seconds(),
+            entropy=self._entropy,
+        )
+        rule = find_met_rule(self.config.evaluations, self.config.until, standing)
+        return None if rule is None else rule.value
+
+    def _describe_stop(self) -> dict[str, float | str]:
+        rule = self.ledger.counters.stopped_by
+        assert rule is not None, "a search finishes by a rule"
+        is_usual = rule == StopRule.EVALUATIONS.value
+        return {"rule": rule, "limit": self.config.evaluations if is_usual else self.config.until[rule]}
+
     # --- going on after a crash, and telling how far it is ----------------------------------------------------------
 
     def _recover(self) -> None:
@@ -223,7 +246,11 @@ class Engine:
                 ) from error
         else:
             self.ledger.restore(None)
-        self._seconds_before, self._samples_before = self.ledger.counters.seconds, self.ledger.counters.samples
+        counters = self.ledger.counters
+        # run.json knows of the time after the checkpoint, but not where the run was killed.
+        recorded = self.store.info.get("seconds", {}).get("total", 0.0)
+        self._seconds_before, self._samples_before = max(counters.seconds, recorded), counters.samples
+        counters.stopped_by = counters.stopped_by or self._met_rule()
 
     def _checkpoint(self) -> None:
         counters = self.ledger.counters
@@ -237,9 +264,9 @@ class Engine:
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._began
 
-    def _report_progress(self, *, at_once: bool = False) -> None:
+    def _report_progress(self, *, has_ended: bool = False) -> None:
         now = time.monotonic()
-        if not self.callbacks or (not at_once and now - self._last_progress < PROGRESS_SECONDS):
+        if not self.callbacks or (not has_ended and now - self._last_progress < PROGRESS_SECONDS):
             return
         self._last_progress = now
         counters, config = self.ledger.counters, self.config
@@ -257,6 +284,8 @@ class Engine:
             exhausted=len(self.ledger.sentences) >= self.space.count(),
             seconds=self._seconds(),
             rate=(counters.samples - self._samples_before) / max(now - self._began, 1e-9),
+            seconds_limit=config.until.get(StopRule.SECONDS.value),
+            has_ended=has_ended,
         )
         for callback in self.callbacks:
             callback(progress)

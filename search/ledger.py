@@ -26,6 +26,8 @@ class Counters:
     best_sample: int | None = None
     best_reward: float | None = None
     best_text: str | None = None
+    best_evaluation: int = 0
+    """Samples of the strategy up to the best, it included."""
     worst_reward: float | None = None
     """Worst reward of the strategy's samples: what a failed child counts as where the task names no floor."""
     control_sum: float = 0.0
@@ -37,6 +39,8 @@ class Counters:
     """Wall-clock time of the run, in s."""
     controller_seconds: float = 0.0
     """Time in the strategy's ask and tell, in s."""
+    stopped_by: str | None = None
+    """Name of the rule that ended the search; kept, so that a run killed at its very end is not taken further."""
 
     @property
     def samples(self) -> int:
@@ -82,6 +86,11 @@ class Ledger:
             if fidelity == self.fidelity
         }
         return True
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether samples recorded before a crash are still to be asked again."""
+        return bool(self._recorded)
 
     def remember(self, execution: Execution) -> None:
         """Note what a program came to."""
@@ -129,6 +138,7 @@ class Ledger:
             counters.worst_reward = reward
         if counters.best_reward is None or reward > counters.best_reward:
             counters.best_sample, counters.best_reward, counters.best_text = sample.id, reward, sample.text
+            counters.best_evaluation = counters.evaluations
 
 
 def counters_to_json(counters: Counters) -> dict[str, Any]:

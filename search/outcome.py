@@ -77,7 +77,11 @@ class Task(Protocol):
 
 
 class Strategy(Protocol):
-    """Proposes candidates and learns from their outcomes; a synchronous batch at a time."""
+    """Proposes candidates and learns from their outcomes; a synchronous batch at a time.
+
+    One whose `tell` always returns the policy's entropy may say so by an attribute `figures`, the names of what it
+    returns, and can then be stopped by it.
+    """
 
     name: str
 

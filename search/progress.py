@@ -36,12 +36,19 @@ class Progress:
     """Wall-clock time of the run so far, in s, earlier sessions included."""
     rate: float
     """Samples a second of this session, of both kinds, answers from memory included."""
+    seconds_limit: float | None = None
+    """Wall-clock time in s after which the run stops, if it has such a rule."""
+    has_ended: bool = False
+    """Whether the session is over."""
 
     @property
     def seconds_left(self) -> float | None:
         """Estimate of the time left in s at the rate so far; None before the first sample."""
         left = self.total - self.evaluations + self.control_total - self.control
-        return left / self.rate if self.rate > 0 else None
+        if self.rate <= 0:
+            return None
+        limit = float("inf") if self.seconds_limit is None else max(self.seconds_limit - self.seconds, 0.0)
+        return min(left / self.rate, limit)
 
 
 Callback = Callable[[Progress], None]

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.search.config import SearchConfig, check_options, make_config
+from dslc.search.config import SearchConfig, check_options, make_config, split_until
 from dslc.search.engine import Engine, Status
 from dslc.search.executors.in_process import InProcessExecutor
 from dslc.search.lock import RunLock
 from dslc.search.outcome import Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback
 from dslc.search.result import SearchResult
+from dslc.search.stopping import StopRule
 from dslc.search.store import RunStore, read_info
 from dslc.search.tasks import describe_task, get_task
 from dslc.search.tasks.user_function import UserFunction
@@ -36,6 +37,7 @@ def search(
     evaluations: int | None = None,
     batch: int | None = None,
     control: int | None = None,
+    until: Mapping[str, float] | None = None,
     seed: int = 0,
     device: str = "cpu",
     workers: int = 0,
@@ -58,7 +60,12 @@ def search(
         strategy: a name of `dslc.search.strategies.STRATEGY_NAMES`, or a strategy made for this space.
         evaluations: samples of the strategy to score; a repeat is answered from memory and counts. Default: the task's.
         batch: samples between two updates; default: evaluations / 30, between 5 and 20.
-        control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2.
+        control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2. They are
+            spread evenly over the evaluations, and a run that a rule ends early has its share of them.
+        until: rules that end the run, looked at between batches, the first that is met does: `evaluations` (the same as
+            the argument), `seconds` of wall-clock time summed over resumes, `patience` (samples of the strategy without
+            a new best), `entropy` (the policy's, nats a token, falls below). Until then the history is that of the run
+            without them.
         seed: of everything random.
         device: `cpu`, `cuda` or `cuda:N`, for controller and children.
         workers: 0, children run in this process.
@@ -77,6 +84,7 @@ def search(
         DslcError: before the first sample, with what is wrong with the settings, the task or the folder.
     """
     task, directory = _resolve_task(task), str(Path.cwd())
+    evaluations, rules = split_until(evaluations, until or {})
     config = make_config(
         task.name,
         strategy=strategy if isinstance(strategy, str) else strategy.name,
@@ -89,12 +97,14 @@ def search(
         child_threads=child_threads,
         options=_task_options(task, options or {}),
         strategy_options=dict(strategy_options or {}),
+        until=rules,
     )
     _check_target(task, space)
     with _torch_threads(config):
         data_sha256 = _prepare_task(task)
         if isinstance(strategy, str):
             strategy = _make_strategy(config, space)
+        _check_figures(strategy, config)
         folder = _choose_folder(space, task, run_dir, overwrite)
         grammar_copy = Path(space.file.name).name.replace("<text>", "text.lark")
         info = {
@@ -125,7 +135,7 @@ def resume(
     strategy: Strategy | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> SearchResult:
-    """Go on with an interrupted or crashed run until its evaluations are done; nothing recorded is run again.
+    """Go on with an interrupted or crashed run until a stop rule is met; nothing recorded is run again.
 
     The run's own copy of the grammar is used: one that changed since makes no difference, and a note says so. A run
     that has ended comes back as it is.
@@ -243,6 +253,25 @@ def _make_strategy(config: SearchConfig, space: Space) -> Strategy:
         seed=config.seed,
         device=config.device,
         options=config.strategy_options,
+    )
+
+
+def _check_figures(strategy: Strategy, config: SearchConfig) -> None:
+    """Nothing, or an error if a stop rule needs a figure that the strategy does not tell.
+
+    Raises:
+        DslcError: DSLC605.
+    """
+    rule = StopRule.ENTROPY.value
+    if rule not in config.until or rule in getattr(strategy, "figures", ()):
+        return
+    raise DslcError(
+        Diagnostic(
+            Code.BAD_SETTING,
+            Severity.ERROR,
+            f"`until entropy` cannot end a search by `{strategy.name}`, which tells no entropy",
+            help="use policy_gradient or reinforce, or one of the rules evaluations, seconds and patience",
+        )
     )
 
 

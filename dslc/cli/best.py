@@ -23,6 +23,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 def command(terminal: Terminal, run: Path, output: Path | None, is_forced: bool) -> int:
     """Show the best program of a run, and its PyTorch source where the grammar has a target."""
     from dslc.search.report import report_data
+    from dslc.search.stopping import describe_stop
 
     best: dict[str, Any] | None = report_data(run)["best"]
     if best is None:
@@ -39,7 +40,7 @@ def command(terminal: Terminal, run: Path, output: Path | None, is_forced: bool)
                 )
             )
         terminal.write_file(output, best["source"], is_forced=is_forced)
-    for line in _best_lines(best):
+    for line in _best_lines(best, describe_stop(best["stopped_by"])):
         terminal.show(line)
     if output is None and best["source"] is not None:
         terminal.show("\n" + best["source"].rstrip("\n"))
@@ -56,7 +57,7 @@ def _no_best(run: Path) -> Diagnostic:
     )
 
 
-def _best_lines(best: dict[str, Any]) -> list[str]:
+def _best_lines(best: dict[str, Any], stop: str | None) -> list[str]:
     lines = [
         f"sentence    {best['text']}",
         f"reward      {best['reward']:.6g} {best['metric']}, sample {best['sample']} of {best['evaluations']}",
@@ -67,4 +68,6 @@ def _best_lines(best: dict[str, Any]) -> list[str]:
         lines.append(f"reference   {best['reference']['value']:.6g} {best['reference']['label']}")
     if best["num_parameters"] is not None:
         lines.append(f"parameters  {best['num_parameters']:,}")
+    if stop is not None:
+        lines.append(f"stopped     {stop}")
     return lines

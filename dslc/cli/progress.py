@@ -27,8 +27,7 @@ class LineProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Print a line if it is time."""
-        is_end = progress.evaluations >= progress.total and progress.control >= progress.control_total
-        if is_end or time.monotonic() - self._last >= LINE_SECONDS:
+        if progress.has_ended or time.monotonic() - self._last >= LINE_SECONDS:
             self._last = time.monotonic()
             click.echo("  ".join([f"{progress.evaluations}/{progress.total}", *progress_parts(progress)]), err=True)
 

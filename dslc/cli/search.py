@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         "dslc search conv_net --task digits --evaluations 300 --run runs/first",
         "dslc search my_space.lark --task reward:score",
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
+        "dslc search conv_net --task digits --evaluations 1000 --until patience=100 --until seconds=600",
     ),
 )
 @space_options
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 @click.option(
     "--control", metavar="N", type=int,
     help="Uniform samples to score beside the search, as a yardstick. Default: evaluations / 2.",
+)  # fmt: skip
+@click.option(
+    "--until", "rules", metavar="RULE=N", multiple=True,
+    help="Stop early: evaluations=N, seconds=S of wall clock, patience=K samples without a new best, or entropy=H of "
+    "the policy in nats a token. Can be repeated; the first that is met stops.",
 )  # fmt: skip
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--epochs", metavar="N", type=int, help="The same as --set epochs=N.")
@@ -62,6 +68,7 @@ def command(
     task: str,
     strategy: str,
     settings: tuple[str, ...],
+    rules: tuple[str, ...],
     epochs: int | None,
     run: Path | None,
     is_forced: bool,
@@ -76,6 +83,7 @@ def command(
     space = compile_space(grammar, start=start, max_tokens=max_tokens)
     terminal.show_diagnostics(space.diagnostics)
     options, strategy_options = read_settings(settings)
+    until = read_rules(rules)
     if epochs is not None:
         options["epochs"] = epochs
     # The first import of torch.
@@ -89,6 +97,7 @@ def command(
             strategy=strategy,
             options=options,
             strategy_options=strategy_options,
+            until=until,
             run_dir=run,
             overwrite=is_forced,
             command=shlex.join(["dslc", *(click.get_current_context().obj or [])]),
@@ -118,6 +127,24 @@ def read_settings(settings: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, 
     return task, strategy
 
 
+def read_rules(rules: tuple[str, ...]) -> dict[str, Any]:
+    """Stop rules from texts such as `patience=50`; whether there are such rules is not looked at.
+
+    Example:
+        >>> read_rules(("patience=50", "seconds=0.5"))
+        {'patience': 50, 'seconds': 0.5}
+    """
+    until: dict[str, Any] = {}
+    for rule in rules:
+        name, equals, text = rule.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--until takes RULE=N, such as patience=50, not `{rule}`")
+        if name in until:
+            raise click.UsageError(f"--until gives `{name}` twice")
+        until[name] = _read_value(text)
+    return until
+
+
 def _read_value(text: str) -> int | float | str:
     for kind in (int, float):
         try:
@@ -130,6 +157,7 @@ def _read_value(text: str) -> int | float | str:
 def show_result(terminal: Terminal, result: SearchResult) -> int:
     """Say how a search ended, where everything is and what can be done next; returns the exit code."""
     from dslc.search.report import report_data, write_report
+    from dslc.search.stopping import describe_stop
 
     terminal.show_diagnostics(result.notes)
     data = report_data(result.run_dir)
@@ -140,7 +168,7 @@ def show_result(terminal: Terminal, result: SearchResult) -> int:
         terminal.show_diagnostics(error.diagnostics)
         report = "not written"
     if not terminal.is_json:
-        for line in _result_lines(data, report):
+        for line in _result_lines(data, report, describe_stop(data["stopped_by"])):
             terminal.show(line)
     if data["status"] == "interrupted":
         terminal.say(f"interrupted and saved; go on with: dslc resume {shlex.quote(str(result.run_dir))}")
@@ -148,10 +176,12 @@ def show_result(terminal: Terminal, result: SearchResult) -> int:
     return Exit.DONE if data["best"] else Exit.NOTHING_USABLE
 
 
-def _result_lines(data: dict[str, Any], report: str) -> list[str]:
+def _result_lines(data: dict[str, Any], report: str, stop: str | None) -> list[str]:
     total = data["seconds"].get("total")
     took = f" in {clock(total)}" if total is not None else ""
     lines = [f"{data['status']}: {data['evaluations']} samples, {data['trained']} distinct programs trained{took}"]
+    if stop is not None:
+        lines.append(f"stopped  {stop}, after {data['evaluations']} of {data['planned']} evaluations")
     failed = sum(failure["count"] for failure in data["failures"])
     if failed:
         lines.append(

@@ -36,9 +36,9 @@ NUM_BINS = 24
 def report_data(run_dir: Path | str) -> dict[str, Any]:
     """Everything that a report says, as plain JSON values (format dslc.report/1).
 
-    Beside the keys of the format: `planned` (evaluations asked for), `best_of` (both arms after the same number of
-    samples), `late` (the strategy's last samples), `distribution` (counts of rewards of both arms over the same bins)
-    and `notes` (what could not be told).
+    Beside the keys of the format: `planned` (evaluations asked for), `stopped_by` (rule and limit that ended the run,
+    null while it has not finished), `best_of` (both arms after the same number of samples), `late` (the strategy's last
+    samples), `distribution` (counts of rewards of both arms over the same bins) and `notes` (what could not be told).
 
     Works while the run goes on, and takes no lock.
 
@@ -85,6 +85,7 @@ def _describe_search(run: SearchResult) -> dict[str, Any]:
         "status": run.status,
         "command": info["command"],
         "grammar": {key: grammar[key] for key in ("file", "sha256", "start", "max_tokens", "target")},
+        "stopped_by": info.get("stopped_by"),
         "task": {**{key: task[key] for key in ("name", "metric", "unit", "reference")}, "options": config["options"]},
         "strategy": {"name": config["strategy"], "options": config["strategy_options"]},
         "seed": config["seed"],
@@ -145,6 +146,7 @@ def _list_top(
             "tokens": json.loads(tokens),
             "hash": program_hash,
             "reward": reward,
+            "stopped_by": head["stopped_by"],
             "test": None,
             "reference": head["task"]["reference"],
             "rank": rank,

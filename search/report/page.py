@@ -59,6 +59,7 @@ def render_page(data: Mapping[str, Any], drawing: str | None) -> str:
     from jinja2 import Environment, StrictUndefined
 
     from dslc.search.report.plots import plot_curve, plot_distribution
+    from dslc.search.stopping import describe_stop
 
     plots = {}
     if data["curve"]:
@@ -71,6 +72,7 @@ def render_page(data: Mapping[str, Any], drawing: str | None) -> str:
     template = environment.from_string(own.joinpath("report.html").read_text(encoding="utf-8"))
     return template.render(
         data=data,
+        stop=describe_stop(data["stopped_by"]),
         name=Path(data["grammar"]["file"]).stem,
         plots=plots,
         drawing=drawing,

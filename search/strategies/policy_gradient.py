@@ -68,6 +68,7 @@ class PolicyGradient:
     """
 
     name = "policy_gradient"
+    figures = ("loss", "entropy", "entropy_weight")
 
     def __init__(self, space: Space, *, evaluations: int, seed: int, device: str, options: Mapping[str, Any]) -> None:
         self._options = read_options(PolicyGradientOptions, options, self.name)

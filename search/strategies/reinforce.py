@@ -52,6 +52,7 @@ class Reinforce:
     """
 
     name = "reinforce"
+    figures = ("loss", "entropy", "baseline")
 
     def __init__(self, space: Space, *, seed: int, device: str, options: Mapping[str, Any]) -> None:
         self._options = read_options(ReinforceOptions, options, self.name)

@@ -80,6 +80,37 @@ def test_a_search_ends_with_its_best_and_where_things_are() -> None:
     assert re.search(r"^40/40  best 2\.5 ", done.err, re.MULTILINE)
 
 
+def test_until_stops_early_and_says_so() -> None:
+    arguments = ("search", "tiny.lark", "--task", "cli_rewards:count", "--evaluations", "400")
+    done = run(*arguments, "--until", "patience=30", "--until", "seconds=600", "--run", "runs/patient")
+    assert done.code == 0, done.err
+    line = r"^stopped  patience=30, no new best in the last 30 samples, after \d+ of 400 evaluations$"
+    assert re.search(line, done.out, re.MULTILINE)
+    assert len([text for text in done.err.splitlines() if "/400  best" in text]) == 1
+    assert "stopped     patience=30" in run("best", "runs/patient").out
+    assert "patience=30, no new best" in Path("runs/patient/report.html").read_text()
+    for command in ("best", "report"):
+        assert run(command, "runs/patient", "--json").document["stopped_by"] == {"rule": "patience", "limit": 30}
+    assert run("resume", "runs/patient").out == done.out
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "wanted"),
+    [
+        (["patience"], 2, "--until takes RULE=N"),
+        (["patience=3", "patience=4"], 2, "gives `patience` twice"),
+        (["patiens=3"], 1, "did you mean `patience`?"),
+        (["seconds=soon"], 1, "give a number above 0, in seconds"),
+        (["evaluations=7"], 1, "`evaluations` is 10 and `until` says 7"),
+    ],
+)
+def test_rules_that_cannot_be(rules: list[str], code: int, wanted: str) -> None:
+    given = [part for rule in rules for part in ("--until", rule)]
+    done = run("search", "tiny.lark", "--task", "cli_rewards:count", "--evaluations", "10", *given)
+    assert done.code == code
+    assert wanted in re.sub(r"\s+", " ", done.err)
+
+
 def test_json_is_the_report() -> None:
     arguments = ("search", "tiny.lark", "--task", "cli_rewards:count", "--evaluations", "10", "--seed", "3")
     done = run(*arguments, "--run", "runs/json", "--json")
