@@ -153,4 +153,5 @@ def classify_rules(trimmed: BnfGrammar, start: str) -> Classification:
         splice_order=splice_order,
         heads=heads,
         terminal_names=tuple(terminal.name for terminal in trimmed.terminals),
+        literal_counts=tuple(len(terminal.literals) for terminal in trimmed.terminals),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dslc.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scanned:
     """A literal of a terminal at one place of a sentence."""
 
@@ -14,7 +14,7 @@ class Scanned:
     """Index into the terminal's literals."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Derivation:
     """A rule with the production taken and a child for each of its symbols, helpers included."""
 

@@ -1,27 +1,13 @@
-"""Token sequences to derivations and back, exactly: fusions and lists are undone.
-
-Both directions walk the parts of the classification with a stack of their own, so sentences may be of any length.
-"""
+"""Token sequences to derivations and back, exactly, with stacks of their own, so sentences may be of any length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from dslc.automaton.classification import PartRole, RuleKind
+from dslc.automaton.classification import RuleKind
 from dslc.automaton.derivation import Derivation, Scanned
 from dslc.automaton.lower import Lowering
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSpans:
-    """Which tokens made what, for a derivation read from tokens."""
-
-    nodes: tuple[tuple[int, int], ...]
-    """(first token, past the last) of each node, children before their parent, left to right."""
-    leaves: tuple[int | None, ...]
-    """Token id of each scanned literal in reading order; None for forced text."""
+from dslc.automaton.trace_tokens import trace_tokens
 
 
 def tokens_to_derivation(lowering: Lowering, tokens: Sequence[int]) -> Derivation:
@@ -30,113 +16,20 @@ def tokens_to_derivation(lowering: Lowering, tokens: Sequence[int]) -> Derivatio
     Raises:
         DslcError: DSLC303 if the tokens are no sentence, with the first that is wrong.
     """
-    return trace_tokens(lowering, tokens)[0]
-
-
-def trace_tokens(lowering: Lowering, tokens: Sequence[int]) -> tuple[Derivation, TokenSpans]:
-    """Like `tokens_to_derivation`, and which tokens made which node and leaf."""
-    classification = lowering.classification
-    num_terminals = classification.num_terminals
-    parts, reductions, vocabulary = classification.parts, classification.reductions, classification.vocabulary
-    terminals = lowering.bnf.terminals
-    literal_of = {
-        token: (terminal, literal)
-        for terminal, ids in enumerate(classification.literal_tokens)
-        for literal, token in enumerate(ids)
-    }
-    built: list[tuple[Derivation | Scanned, int]] = []  # finished values, each with its first token
-    spans: list[tuple[int, int]] = []
-    leaves: list[int | None] = []
-    used = 0
-    # A fused part looks at its token; the first terminal that follows takes it, forced or not.
-    is_head = False
-    # (what, first token): a symbol to fill, or -1 - i for reduction i; the first token of a node is known when its part
-    # opens.
-    pending: list[tuple[int, int]] = [(classification.start, 0)]
-    while pending:
-        symbol, begin = pending.pop()
-        if symbol < 0:
-            reduction = reductions[-1 - symbol]
-            number = reduction.num_children
-            children = built[len(built) - number :]
-            del built[len(built) - number :]
-            first = children[0][1] if reduction.on_list else begin
-            node = Derivation(reduction.rule, reduction.production, tuple(child for child, _ in children))
-            built.append((node, first))
-            spans.append((first, used))
-        elif symbol < num_terminals:
-            terminal = terminals[symbol]
-            if terminal.is_forced and not is_head:
-                built.append((Scanned(terminal.name, 0), used))
-                leaves.append(None)
-                continue
-            token = _token_at(lowering, tokens, used)
-            owner, literal = literal_of.get(token, (-1, 0))
-            if owner != symbol:
-                raise _wrong_token(lowering, tokens, used, f"a literal of {terminal.name}")
-            built.append((Scanned(terminal.name, literal), used))
-            leaves.append(token)
-            used += 1
-            is_head = False
+    literals, reductions = lowering.classification.decoding.literals, lowering.classification.reductions
+    built: list[Derivation | Scanned] = []
+    for step in trace_tokens(lowering, tokens).steps:
+        if step >= 0:
+            built.append(literals[step])
         else:
-            part = parts[symbol - num_terminals]
-            begin = used
-            if part.kind is RuleKind.SPLICED:
-                option = part.options[0]
-            else:
-                token = _token_at(lowering, tokens, used)
-                option_id = part.option_by_token.get(token)
-                if option_id is None:
-                    expected = ", ".join(f"`{vocabulary[t].label}`" for t in sorted(part.option_by_token)[:8])
-                    raise _wrong_token(lowering, tokens, used, f"one of {expected}")
-                option = part.options[option_id]
-                if part.kind is RuleKind.ALTERNATIVE or token not in literal_of:
-                    used += 1
-                else:
-                    is_head = True
-            pending.extend((action, begin) for action in reversed(option.actions))
-            if part.role is PartRole.MORE and not option.symbols and built and spans and not option.actions:
-                # The stop of a left list belongs to its outermost node, which was finished just before.
-                spans[-1] = (spans[-1][0], used)
-    if used < len(tokens):
-        raise DslcError(
-            Diagnostic(
-                Code.TOKENS_NOT_A_SENTENCE,
-                Severity.ERROR,
-                f"the sentence is finished after {used} of {len(tokens)} tokens",
-                help="leave out what follows",
-            )
-        )
-    ((root, _),) = built
+            reduction = reductions[-1 - step]
+            begin = len(built) - reduction.num_children
+            children = tuple(built[begin:])
+            del built[begin:]
+            built.append(Derivation(reduction.rule, reduction.production, children))
+    (root,) = built
     assert isinstance(root, Derivation), "the start is a rule"
-    return root, TokenSpans(tuple(spans), tuple(leaves))
-
-
-def _token_at(lowering: Lowering, tokens: Sequence[int], place: int) -> int:
-    if place < len(tokens):
-        return int(tokens[place])
-    raise DslcError(
-        Diagnostic(
-            Code.TOKENS_NOT_A_SENTENCE,
-            Severity.ERROR,
-            f"the sequence of {len(tokens)} tokens is unfinished",
-            help=f"give all tokens of one sentence of `{lowering.automaton.start}`",
-        )
-    )
-
-
-def _wrong_token(lowering: Lowering, tokens: Sequence[int], place: int, expected: str) -> DslcError:
-    vocabulary = lowering.automaton.vocabulary
-    token = tokens[place]
-    label = vocabulary[token].label if 0 <= token < len(vocabulary) else f"id {token}"
-    return DslcError(
-        Diagnostic(
-            Code.TOKENS_NOT_A_SENTENCE,
-            Severity.ERROR,
-            f"token {place + 1}, `{label}`, is not allowed there",
-            help=f"there stands {expected}",
-        )
-    )
+    return root
 
 
 def derivation_to_tokens(lowering: Lowering, derivation: Derivation) -> tuple[int, ...]:

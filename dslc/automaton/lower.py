@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from dslc.automaton.classify import classify_rules, find_head
 from dslc.automaton.tables import TokenAutomaton
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.analyze import Facts
-from dslc.language.grammar import BnfGrammar
+from dslc.language.grammar import BnfGrammar, NodeShape
 
 MAX_SLOTS = 65_536
 """Most slots of an automaton."""
@@ -27,6 +28,16 @@ NO_CHOICE = 1 << 30
 """Price of a choice that a slot does not have."""
 
 
+@dataclass(frozen=True, slots=True)
+class RenderedLiteral:
+    """A literal in texts and trees."""
+
+    terminal: str
+    text: str
+    is_kept: bool
+    """False if it stands in no tree, wherever it is."""
+
+
 @dataclass(frozen=True)
 class Lowering:
     """An automaton with the grammar that it speaks, as needed to render and decode its tokens."""
@@ -35,6 +46,22 @@ class Lowering:
     """The trimmed grammar."""
     classification: Classification
     automaton: TokenAutomaton
+
+    @cached_property
+    def literals(self) -> tuple[RenderedLiteral, ...]:
+        """What each literal of the decoding tables is in texts and trees."""
+        kept = self.bnf.kept_terminals
+        return tuple(
+            RenderedLiteral(terminal.name, literal.text, terminal.name in kept)
+            for terminal in self.bnf.terminals
+            for literal in terminal.literals
+        )
+
+    @cached_property
+    def node_shapes(self) -> tuple[NodeShape, ...]:
+        """How each reduction of the classification stands in parse trees."""
+        shapes = self.bnf.node_shapes
+        return tuple(shapes[reduction.rule][reduction.production] for reduction in self.classification.reductions)
 
 
 def lower_grammar(facts: Facts, *, max_budget: int) -> Lowering:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dslc.automaton.derivation import Derivation, Scanned
-from dslc.automaton.derive import tokens_to_derivation
 from dslc.automaton.lower import Lowering
+from dslc.automaton.trace_tokens import trace_tokens
 from dslc.language.grammar import BnfGrammar
 
 
@@ -22,7 +22,8 @@ def render_tokens(lowering: Lowering, tokens: Sequence[int]) -> str:
     Raises:
         DslcError: DSLC303 if the tokens are no sentence.
     """
-    return render_derivation(lowering.bnf, tokens_to_derivation(lowering, tokens))
+    steps = trace_tokens(lowering, tokens).steps
+    return lowering.bnf.joiner.join([lowering.literals[step].text for step in steps if step >= 0])
 
 
 def scan_leaves(derivation: Derivation) -> Iterator[Scanned]:

@@ -202,6 +202,26 @@ class BnfRule:
         return self.helper is not None or self.name.startswith("_")
 
 
+@dataclass(frozen=True, slots=True)
+class NodeShape:
+    """How a node of one production stands in parse trees, as lark shapes them."""
+
+    name: str
+    """The alias, or else the rule."""
+    rule: str
+    choice: int
+    is_transparent: bool
+    """The node is replaced by its children."""
+    is_expanded: bool
+    """The node is replaced by its child where it has just one: a `?rule` without alias."""
+    keeps: tuple[bool, ...]
+    """For each symbol: False for a terminal that stands in no tree."""
+    nones: tuple[int, ...]
+    """As in `Production`."""
+    is_arranged: bool
+    """Some of the children are left out though they stand in other trees, or Nones are set between them."""
+
+
 @dataclass(frozen=True)
 class BnfGrammar:
     """A grammar in BNF: rules by name in order of writing, helpers right after the rule that holds them."""
@@ -220,6 +240,35 @@ class BnfGrammar:
     def terminal_by_name(self) -> dict[str, Terminal]:
         """Terminals by name."""
         return {terminal.name: terminal for terminal in self.terminals}
+
+    @cached_property
+    def kept_terminals(self) -> frozenset[str]:
+        """Names of the terminals that stand in trees, wherever that is."""
+        productions = (production for rule in self.rules for production in rule.productions)
+        symbols = (symbol for production in productions for symbol in production.symbols)
+        return frozenset(symbol.name for symbol in symbols if isinstance(symbol, TerminalUse) and symbol.is_kept)
+
+    @cached_property
+    def node_shapes(self) -> dict[str, tuple[NodeShape, ...]]:
+        """Of each rule by name, what nodes of its productions become."""
+        return {rule.name: tuple(self._node_shape(rule, each) for each in rule.productions) for rule in self.rules}
+
+    def _node_shape(self, rule: BnfRule, production: Production) -> NodeShape:
+        keeps = tuple(isinstance(symbol, RuleUse) or symbol.is_kept for symbol in production.symbols)
+        drops_kept = any(
+            not is_kept and symbol.name in self.kept_terminals
+            for symbol, is_kept in zip(production.symbols, keeps, strict=True)
+        )
+        return NodeShape(
+            name=production.alias or rule.name,
+            rule=rule.name,
+            choice=production.choice,
+            is_transparent=rule.is_transparent,
+            is_expanded=rule.expand_single and not production.alias,
+            keeps=keeps,
+            nones=production.nones,
+            is_arranged=drops_kept or any(production.nones),
+        )
 
     @property
     def joiner(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from dslc.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Leaf:
     """A terminal of the sentence that lark keeps in the tree."""
 
@@ -17,7 +19,7 @@ class Leaf:
     """Offset of the leaf in the rendered sentence, in code points from 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ParseTree:
     """A rule node.
 

@@ -9,8 +9,9 @@ import pytest
 
 from dslc.automaton.count import Counts
 from dslc.automaton.derivation import Derivation, Scanned
-from dslc.automaton.derive import derivation_to_tokens, tokens_to_derivation, trace_tokens
+from dslc.automaton.derive import derivation_to_tokens, tokens_to_derivation
 from dslc.automaton.lower import Lowering
+from dslc.automaton.trace_tokens import trace_tokens
 from dslc.automaton.uniform import sample_uniform
 from dslc.diagnostics import Code, DslcError
 from tests.dslc.random_grammars import lower_text
@@ -93,20 +94,19 @@ def test_ids_outside_the_vocabulary(token: int) -> None:
 def test_spans_of_a_nested_list() -> None:
     lowering = lower('start: "(" list ")" A\nlist: list "," A | A\nA: "a" | "b"\n')
     tokens = ids(lowering, "A.a", '","', "A.b", "<stop list>", "A.b")
-    derivation, spans = trace_tokens(lowering, tokens)
+    trace = trace_tokens(lowering, tokens)
     # Inner list node, outer one with its stop, the start; children first.
-    assert spans.nodes == ((0, 1), (0, 4), (0, 5))
-    assert spans.leaves == (None, tokens[0], tokens[1], tokens[2], None, tokens[4])
-    assert derivation.rule == "start"
+    assert trace.nodes == [(0, 1), (0, 4), (0, 5)]
+    assert trace.leaves == [None, tokens[0], tokens[1], tokens[2], None, tokens[4]]
 
 
 def test_spans_of_a_right_list_and_of_labelled_alternatives() -> None:
     lowering = lower('start: A "," start | A\nA: "a" | "b"\n')
-    _, spans = trace_tokens(lowering, ids(lowering, "A.a", '","', "A.b", "<stop start>"))
-    assert spans.nodes == ((2, 4), (0, 4))
+    trace = trace_tokens(lowering, ids(lowering, "A.a", '","', "A.b", "<stop start>"))
+    assert trace.nodes == [(2, 4), (0, 4)]
     lowering = lower('start: p p\np: A | A B\nA: "a"\nB: "b" | "c"\n')
-    _, spans = trace_tokens(lowering, ids(lowering, "<p#1>", "B.c", "<p#0>"))
-    assert spans.nodes == ((0, 2), (2, 3), (0, 3))
+    trace = trace_tokens(lowering, ids(lowering, "<p#1>", "B.c", "<p#0>"))
+    assert trace.nodes == [(0, 2), (2, 3), (0, 3)]
 
 
 @pytest.mark.parametrize("name", ["arith", "optim", "conv", "lstm", "rules3"])
@@ -116,10 +116,10 @@ def test_samples_go_both_ways(name: str) -> None:
     generator = random.Random(0)
     for _ in range(30):
         tokens = sample_uniform(counts, generator, "even")
-        derivation, spans = trace_tokens(lowering, tokens)
-        assert derivation_to_tokens(lowering, derivation) == tokens
-        assert spans.nodes[-1] == (0, len(tokens))
-        assert [token for token in spans.leaves if token is not None] == [
+        assert derivation_to_tokens(lowering, tokens_to_derivation(lowering, tokens)) == tokens
+        trace = trace_tokens(lowering, tokens)
+        assert trace.nodes[-1] == (0, len(tokens))
+        assert [token for token in trace.leaves if token is not None] == [
             token for token in tokens if lowering.automaton.vocabulary[token].terminal is not None
         ]
 
