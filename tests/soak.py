@@ -1,6 +1,10 @@
 """The long tests: `make soak SOAK=name N=...`. Each prints one line of figures for docs/soak.md.
 
+python -m tests.soak builds --count 2000    uniform samples of every shipped grammar: how many build and run
 python -m tests.soak kill --count 200       kill -9 at random moments, then resume
+python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
+python -m tests.soak oracle --count 2000    fresh random grammars against brute force
+python -m tests.soak targets --count 3      every target searched on its real task, by seed
 """
 
 from __future__ import annotations
@@ -14,12 +18,18 @@ from collections.abc import Callable
 
 import torch
 
+from tests.soaks.builds import soak_builds
 from tests.soaks.kill import soak_kill
 from tests.soaks.learning import soak_learning
+from tests.soaks.oracle import soak_oracle
+from tests.soaks.targets import soak_targets
 
 SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
+    "builds": (soak_builds, 2000),
     "kill": (soak_kill, 200),
     "learning": (soak_learning, 5),
+    "oracle": (soak_oracle, 2000),
+    "targets": (soak_targets, 3),
 }
 """Function and default count of each soak."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.soaks.statistics import LAST, bootstrap_interval, read_rewards
+
 FOLDER = Path(__file__).parents[2] / "runs/learning"
 """Outside version control; delete it to start anew."""
 EVALUATIONS = 300
-LAST = 50
-"""Samples at the end of a run whose mean is compared with the control's."""
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "policy_gradient": ("policy_gradient", {}),
     "reinforce, learning rate 0.01": ("reinforce", {"learning_rate": 0.01}),
@@ -38,7 +37,7 @@ def soak_learning(count: int) -> str:
             rewards, _ = read_rewards(FOLDER / run_name(arm, seed))
             _, control = read_rewards(FOLDER / run_name("policy_gradient", seed))
             difference = float(np.mean(rewards[-LAST:]) - np.mean(control))
-            low, high = bootstrap_interval(rewards[-LAST:], control)
+            low, high = bootstrap_interval((rewards[-LAST:], control))
             print(
                 f"| {arm} | {seed} | {np.mean(rewards[-LAST:]):.3f} | {np.mean(control):.3f} | {difference:+.3f} "
                 f"| {low:+.3f} to {high:+.3f} | {max(rewards):.3f}, {max(control):.3f} |",
@@ -76,23 +75,3 @@ def _run_arm(job: tuple[str, int]) -> None:
         seed=seed,
         run_dir=folder,
     )
-
-
-def read_rewards(run: Path) -> tuple[list[float], list[float]]:
-    """Rewards of the strategy's samples and of the control's, in order; a failed child counts as the floor, 0."""
-    with sqlite3.connect(run / "samples.sqlite") as connection:
-        rows = connection.execute(
-            "SELECT s.origin, coalesce(e.reward, 0) FROM samples s "
-            "JOIN evaluations e USING (program_hash) ORDER BY s.id"
-        ).fetchall()
-    strategy = [reward for origin, reward in rows if origin != "uniform"]
-    return strategy, [reward for origin, reward in rows if origin == "uniform"]
-
-
-def bootstrap_interval(last: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
-    """95% percentile interval of the difference of means, 10,000 resamples of both."""
-    generator = np.random.default_rng(0)
-    one = generator.choice(np.array(last), (10_000, len(last))).mean(1)
-    other = generator.choice(np.array(control), (10_000, len(control))).mean(1)
-    low, high = np.quantile(one - other, [0.025, 0.975])
-    return float(low), float(high)
