@@ -47,7 +47,7 @@ format: .venv/installed  ## format the code
 	$(BIN)/ruff format .
 
 bench: .venv/installed  ## benchmarks: prints ratios against named baselines of the same run
-	$(BIN)/python -m pytest tests/bench -q -s --benchmark-enable --benchmark-columns=median,iqr,rounds
+	DSLC_CHECK=0 $(BIN)/python -m pytest tests/bench -q -s --benchmark-enable --benchmark-columns=median,iqr,rounds
 
 soak: .venv/installed  ## long tests: make soak SOAK=kill N=200
 	$(BIN)/python -m tests.soak $(SOAK) $(if $(N),--count $(N))

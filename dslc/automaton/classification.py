@@ -112,6 +112,8 @@ class Opening:
     has_node: bool
     """A node begins with the part: one of its reductions is no step of a list."""
     ends_left_list: bool
+    steps: tuple[int, int] | None
+    """Literal and reduction, as in a trace, where the option is nothing but the literal that the token is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +203,22 @@ class Classification:
         opening_by_token: list[dict[int, Opening]] = []
         for part in self.parts:
             is_spliced = part.kind is RuleKind.SPLICED
-            only.append(self._opening(part, 0, takes_token=False) if is_spliced else None)
-            opening_by_token.append(
-                {
-                    token: self._opening(
-                        part, option, takes_token=part.kind is RuleKind.ALTERNATIVE or token not in by_token
-                    )
-                    for token, option in part.option_by_token.items()
-                }
-            )
+            only.append(self._opening(part, 0, literal=None, takes_token=False) if is_spliced else None)
+            openings: dict[int, Opening] = {}
+            for token, option in part.option_by_token.items():
+                literal = by_token[token][1] if token in by_token and part.kind is RuleKind.FUSED else None
+                openings[token] = self._opening(part, option, literal=literal, takes_token=literal is None)
+            opening_by_token.append(openings)
         return DecodingTables(tuple(literals), tuple(forced), by_token, tuple(only), tuple(opening_by_token))
 
-    def _opening(self, part: Part, option_id: int, *, takes_token: bool) -> Opening:
+    def _opening(self, part: Part, option_id: int, *, literal: int | None, takes_token: bool) -> Opening:
         actions = part.options[option_id].actions
         has_node = any(action < 0 and not self.reductions[-1 - action].on_list for action in actions)
-        return Opening(actions[::-1], takes_token, has_node, part.role is PartRole.MORE and not actions)
+        is_literal = has_node and len(actions) == 2 and 0 <= actions[0] < self.num_terminals
+        return Opening(
+            reversed_actions=actions[::-1],
+            takes_token=takes_token,
+            has_node=has_node,
+            ends_left_list=part.role is PartRole.MORE and not actions,
+            steps=(literal, actions[1]) if literal is not None and is_literal else None,
+        )

@@ -34,6 +34,8 @@ class RenderedLiteral:
 
     terminal: str
     text: str
+    length: int
+    """Of the text, in code points."""
     is_kept: bool
     """False if it stands in no tree, wherever it is."""
 
@@ -52,7 +54,7 @@ class Lowering:
         """What each literal of the decoding tables is in texts and trees."""
         kept = self.bnf.kept_terminals
         return tuple(
-            RenderedLiteral(terminal.name, literal.text, terminal.name in kept)
+            RenderedLiteral(terminal.name, literal.text, len(literal.text), terminal.name in kept)
             for terminal in self.bnf.terminals
             for literal in terminal.literals
         )

@@ -214,6 +214,7 @@ class NodeShape:
     """The node is replaced by its children."""
     is_expanded: bool
     """The node is replaced by its child where it has just one: a `?rule` without alias."""
+    num_symbols: int
     keeps: tuple[bool, ...]
     """For each symbol: False for a terminal that stands in no tree."""
     nones: tuple[int, ...]
@@ -265,6 +266,7 @@ class BnfGrammar:
             choice=production.choice,
             is_transparent=rule.is_transparent,
             is_expanded=rule.expand_single and not production.alias,
+            num_symbols=len(keeps),
             keeps=keeps,
             nones=production.nones,
             is_arranged=drops_kept or any(production.nones),

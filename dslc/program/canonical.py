@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
-from dslc.program.graph import INPUT, Graph, Node
+from dslc.program.graph import INPUT, Graph
 
 FORMAT = "dslc.graph/1"
 """First line of what is hashed; a new number whenever the text of equal graphs changes."""
@@ -17,8 +17,9 @@ def canonical_graph(graph: Graph) -> Graph:
     Inputs of a node are ordered, so this order is unique: two graphs that differ only in the numbers of their nodes
     have equal canonical forms, and two that have equal canonical forms compute the same.
     """
-    nodes, outputs = _renumber_nodes(graph)
-    return Graph(tuple(nodes), outputs)
+    place = _place_nodes(graph)
+    nodes = [replace(graph.nodes[i], id=place[i], inputs=tuple(place[j] for j in graph.nodes[i].inputs)) for i in place]
+    return Graph(tuple(nodes), tuple(place[i] for i in graph.outputs))
 
 
 def graph_hash(graph: Graph) -> str:
@@ -27,32 +28,41 @@ def graph_hash(graph: Graph) -> str:
     Two values that are computed twice and one that is computed once are different graphs, since each has its own
     trained parameters.
     """
-    nodes, outputs = _renumber_nodes(graph)
-    lines = [FORMAT, *(_line(node) for node in nodes), f"return {outputs}"]
+    place, nodes = _place_nodes(graph), graph.nodes
+    lines = [FORMAT]
+    for i in place:
+        node = nodes[i]
+        inputs = tuple([place[j] for j in node.inputs])
+        if node.attributes or node.parameters:
+            # A parameter's type follows from the inputs and its name from the op; its start value is part of what is
+            # trained.
+            initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
+            type = str(node.type) if node.op == INPUT else ""
+            lines.append(f"{node.op} {inputs} {node.attributes} {initial} {type}")
+        else:
+            lines.append(f"{node.op} {inputs} () [] ")
+    lines.append(f"return {tuple([place[i] for i in graph.outputs])}")
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _renumber_nodes(graph: Graph) -> tuple[list[Node], tuple[int, ...]]:
-    order: list[int] = []
-    seen: set[int] = set()
-    arguments = [node.id for node in sorted(graph.inputs, key=lambda node: str(node.attribute("name")))]
-    for root in (*arguments, *graph.outputs):
-        stack = [(root, False)]
-        while stack:
-            node_id, is_finished = stack.pop()
-            if is_finished:
-                order.append(node_id)
-            elif node_id not in seen:
-                seen.add(node_id)
-                stack.append((node_id, True))
-                stack.extend((i, False) for i in reversed(graph.nodes[node_id].inputs))
-    place = {node_id: i for i, node_id in enumerate(order)}
-    nodes = [replace(graph.nodes[i], id=place[i], inputs=tuple(place[j] for j in graph.nodes[i].inputs)) for i in order]
-    return nodes, tuple(place[i] for i in graph.outputs)
-
-
-def _line(node: Node) -> str:
-    # A parameter's type follows from the inputs and its name from the op; its start value is part of what is trained.
-    initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
-    type = str(node.type) if node.op == INPUT else ""
-    return f"{node.op} {node.inputs} {node.attributes!r} {initial!r} {type}"
+def _place_nodes(graph: Graph) -> dict[int, int]:
+    """Place of each node in the canonical form, in order of the places."""
+    nodes = graph.nodes
+    roots = sorted(graph.inputs, key=lambda node: str(node.attribute("name")))
+    # What to visit, the next one last; -1 - i: node i is finished.
+    pending = [*graph.outputs[::-1], *[node.id for node in reversed(roots)]]
+    place: dict[int, int] = {}
+    is_open = [True] * len(nodes)
+    while pending:
+        i = pending.pop()
+        if i < 0:
+            place[-1 - i] = len(place)
+        elif is_open[i]:
+            is_open[i] = False
+            inputs = nodes[i].inputs
+            if inputs:
+                pending.append(-1 - i)
+                pending += inputs[::-1]
+            else:
+                place[i] = len(place)
+    return place

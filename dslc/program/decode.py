@@ -24,35 +24,40 @@ def decode_tokens(lowering: Lowering, tokens: Sequence[int]) -> ParseTree:
     """
     trace = trace_tokens(lowering, tokens)
     literals, shapes, gap = lowering.literals, lowering.node_shapes, len(lowering.bnf.joiner)
-    tokens_of_leaves, spans = iter(trace.leaves), iter(trace.nodes)
-    offset = 0
+    num_leaves = num_nodes = offset = 0
     # What waits for its parent: the children that each value adds to it, and where those of each value begin.
     children: list[Child] = []
     starts: list[int] = []
     for step in trace.steps:
         if step >= 0:
-            literal, token = literals[step], next(tokens_of_leaves)
+            literal = literals[step]
             starts.append(len(children))
             if literal.is_kept:
-                children.append(Leaf(literal.terminal, literal.text, token, offset))
-            offset += len(literal.text) + gap
+                children.append(Leaf(literal.terminal, literal.text, trace.leaves[num_leaves], offset))
+            num_leaves += 1
+            offset += literal.length + gap
             continue
-        shape, span = shapes[-1 - step], next(spans)
-        number = len(shape.keeps)
+        shape = shapes[-1 - step]
+        num_nodes += 1
+        number = shape.num_symbols
         begin = starts[-number] if number else len(children)
         if shape.is_arranged:
             children[begin:] = _arrange_children(children, starts[len(starts) - number :], shape)
-        if number:
-            del starts[-number:]
-        starts.append(begin)
+        if number > 1:
+            del starts[1 - number :]
+        elif number == 0:
+            starts.append(begin)
         if shape.is_transparent or (shape.is_expanded and len(children) == begin + 1):
             continue  # its children stand for it
-        tree = ParseTree(shape.name, tuple(children[begin:]), shape.choice, shape.rule, *span)
-        children[begin:] = (tree,)
+        span = trace.nodes[num_nodes - 1]
+        if begin == len(children):
+            children.append(ParseTree(shape.name, (), shape.choice, shape.rule, *span))
+        else:
+            children[begin:] = (ParseTree(shape.name, tuple(children[begin:]), shape.choice, shape.rule, *span),)
     root = children[0] if len(children) == 1 else None
     if isinstance(root, ParseTree) and (shape.is_expanded or not shape.is_transparent):
         return root
-    return ParseTree(shape.name, tuple(children), shape.choice, shape.rule, *span)
+    return ParseTree(shape.name, tuple(children), shape.choice, shape.rule, *trace.nodes[-1])
 
 
 def _arrange_children(children: Sequence[Child], starts: Sequence[int], shape: NodeShape) -> list[Child]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
@@ -13,6 +14,7 @@ from dslc.program.op_rules import AttributeValue, Parameter
 from dslc.program.op_spec import OpSpec
 from dslc.program.ops import OPS
 from dslc.program.tensor_type import TensorType, TypeMismatchError, size_of
+from dslc.value import ARE_CHECKS_ON, value
 
 if TYPE_CHECKING:
     import networkx
@@ -21,7 +23,10 @@ INPUT = "input"
 """Op of the nodes that stand for the program's arguments; their attribute `name` is the argument's."""
 
 
-@dataclass(frozen=True, slots=True)
+NO_ATTRIBUTES: Mapping[str, AttributeValue] = MappingProxyType({})
+
+
+@value
 class Node:
     """One value of a program.
 
@@ -85,28 +90,14 @@ class Graph:
     """Ids of the nodes whose values the program returns."""
 
     def __post_init__(self) -> None:
-        used = set(self.outputs)
-        for place, node in enumerate(self.nodes):
-            assert node.id == place, "ids are places"
-            assert all(0 <= i < place for i in node.inputs), "a node comes after its inputs"
-            assert list(node.attributes) == sorted(node.attributes), "attributes are sorted by name"
-            used.update(node.inputs)
-            if node.op == INPUT:
-                assert not node.inputs, "an input has no inputs"
-                continue
-            types = [self.nodes[i].type for i in node.inputs]
-            attributes = dict(node.attributes)
-            assert node.spec.arity in (None, len(types)), f"`{node.op}` takes {node.spec.arity} inputs"
-            assert node.type == node.spec.type_rule(types, attributes), f"the type of %{node.id} follows from its op"
-            assert node.parameters == node.spec.parameter_rule(types, attributes), "parameters follow from the op"
-        assert self.outputs, "a program returns something"
-        assert all(0 <= i < len(self.nodes) for i in self.outputs), "outputs are nodes"
-        assert all(node.id in used for node in self.nodes if node.op != INPUT), "every node is used"
+        # A builder makes only graphs that pass, and deriving every type twice would take as long as the rest.
+        if ARE_CHECKS_ON:
+            check_graph(self)
 
     @property
     def inputs(self) -> tuple[Node, ...]:
         """The input nodes."""
-        return tuple(node for node in self.nodes if node.op == INPUT)
+        return tuple([node for node in self.nodes if node.op == INPUT])
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -147,6 +138,31 @@ class Graph:
         return result
 
 
+def check_graph(graph: Graph) -> None:
+    """Nothing, if the graph is one that a builder can make; for graphs made by hand, and for every one in tests.
+
+    Raises:
+        AssertionError: with the invariant that does not hold.
+    """
+    used = set(graph.outputs)
+    for place, node in enumerate(graph.nodes):
+        assert node.id == place, "ids are places"
+        assert all(0 <= i < place for i in node.inputs), "a node comes after its inputs"
+        assert list(node.attributes) == sorted(node.attributes), "attributes are sorted by name"
+        used.update(node.inputs)
+        if node.op == INPUT:
+            assert not node.inputs, "an input has no inputs"
+            continue
+        types = [graph.nodes[i].type for i in node.inputs]
+        attributes = dict(node.attributes)
+        assert node.spec.arity in (None, len(types)), f"`{node.op}` takes {node.spec.arity} inputs"
+        assert node.type == node.spec.type_rule(types, attributes), f"the type of %{node.id} follows from its op"
+        assert node.parameters == node.spec.parameter_rule(types, attributes), "parameters follow from the op"
+    assert graph.outputs, "a program returns something"
+    assert all(0 <= i < len(graph.nodes) for i in graph.outputs), "outputs are nodes"
+    assert all(node.id in used for node in graph.nodes if node.op != INPUT), "every node is used"
+
+
 class GraphBuilder:
     """Collects the nodes of a graph; types and parameters follow from the ops."""
 
@@ -155,7 +171,9 @@ class GraphBuilder:
 
     def add_input(self, name: str, type: TensorType) -> Node:
         """A new argument of the program."""
-        return self._append(Node(len(self._nodes), INPUT, (), type, (("name", name),), rule=name))
+        node = Node(len(self._nodes), INPUT, (), type, (("name", name),), rule=name)
+        self._nodes.append(node)
+        return node
 
     def add(
         self,
@@ -170,11 +188,12 @@ class GraphBuilder:
         Raises:
             DslcError: DSLC407 if the shapes of the inputs do not fit the op.
         """
-        spec, types = OPS[op], [value.type for value in inputs]
-        assert spec.arity in (None, len(inputs)), f"`{op}` takes {spec.arity} inputs"
+        spec, types = OPS[op], [node.type for node in inputs]
+        assert spec.arity is None or spec.arity == len(inputs), f"`{op}` takes {spec.arity} inputs"
+        known = NO_ATTRIBUTES if attributes is None else attributes
         try:
-            type = spec.type_rule(types, attributes or {})
-            parameters = spec.parameter_rule(types, attributes or {})
+            type = spec.type_rule(types, known)
+            parameters = spec.parameter_rule(types, known)
         except TypeMismatchError as error:
             raise DslcError(
                 Diagnostic(
@@ -184,21 +203,24 @@ class GraphBuilder:
                     notes=(f"in {place_text(rule, *tokens)}",),
                 )
             ) from error
-        ids = tuple(value.id for value in inputs)
-        sorted_attributes = tuple(sorted((attributes or {}).items()))
-        return self._append(Node(len(self._nodes), op, ids, type, sorted_attributes, parameters, rule, tokens))
+        ids = tuple([node.id for node in inputs])
+        sorted_attributes = tuple(sorted(known.items())) if known else ()
+        node = Node(len(self._nodes), op, ids, type, sorted_attributes, parameters, rule, tokens)
+        self._nodes.append(node)
+        return node
 
     def finish(self, *outputs: Node) -> Graph:
         """The graph that returns `outputs`; nodes that none of them needs are left out, inputs are kept."""
-        needed = {node.id for node in outputs}
+        is_needed = [node.op == INPUT for node in self._nodes]
+        for node in outputs:
+            is_needed[node.id] = True
         for node in reversed(self._nodes):
-            if node.id in needed:
-                needed.update(node.inputs)
-        kept = [node for node in self._nodes if node.id in needed or node.op == INPUT]
+            if is_needed[node.id]:
+                for i in node.inputs:
+                    is_needed[i] = True
+        if all(is_needed):
+            return Graph(tuple(self._nodes), tuple([node.id for node in outputs]))
+        kept = [node for node in self._nodes if is_needed[node.id]]
         place = {node.id: i for i, node in enumerate(kept)}
         nodes = [replace(node, id=place[node.id], inputs=tuple(place[i] for i in node.inputs)) for node in kept]
         return Graph(tuple(nodes), tuple(place[node.id] for node in outputs))
-
-    def _append(self, node: Node) -> Node:
-        self._nodes.append(node)
-        return node

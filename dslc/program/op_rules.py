@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import lru_cache
 
 from dslc.program.tensor_type import (
     Dim,
@@ -20,6 +21,7 @@ from dslc.program.tensor_type import (
     substitute_dim,
     unify_types,
 )
+from dslc.value import value
 
 AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...]
 Attributes = Mapping[str, AttributeValue]
@@ -57,7 +59,7 @@ class Draw:
     """UNIFORM: half the interval, so from -width to width. NORMAL: the standard deviation."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Parameter:
     """A trained tensor of a node."""
 
@@ -93,14 +95,21 @@ def no_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...
 
 def same_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
     """The type that all inputs share."""
-    for other in inputs[1:]:
-        unify_types(inputs[0], other)
-    return inputs[0]
+    first = inputs[0]
+    for other in inputs:
+        if other is not first:
+            unify_types(first, other)
+    return first
 
 
 def channel_parameter(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
     """`beta`, one value a channel, 1 at the start (the paper names no value; schrodi2023's code starts at 1)."""
-    return (Parameter("beta", TensorType((channels_of(inputs[0]),)), initial=1.0),)
+    return _beta(channels_of(inputs[0]))
+
+
+@lru_cache
+def _beta(channels: Dim) -> tuple[Parameter, ...]:
+    return (Parameter("beta", TensorType((channels,)), initial=1.0),)
 
 
 def channels_of(value: TensorType) -> Dim:

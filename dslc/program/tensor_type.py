@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from dslc.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Symbol:
     """A size known at run time, the same wherever its name stands in a program."""
 
@@ -16,7 +17,7 @@ class Symbol:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Variable:
     """A size that a type rule leaves open; unification binds it."""
 
@@ -26,7 +27,7 @@ class Variable:
         return f"?{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CeilDiv:
     """`size / divisor`, rounded up: what a stride leaves of a size under "same" padding. Made by `ceil_div`."""
 
@@ -37,7 +38,7 @@ class CeilDiv:
         return f"ceil({self.size} / {self.divisor})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sum:
     """Sum of sizes, of which at most the last is a number. Made by `add_dims`."""
 
@@ -53,7 +54,7 @@ REST = Symbol("...")
 """Any number of further axes, the same wherever it stands in a program."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TensorType:
     """Shape of a tensor, outermost axis first; the dtype is the module's own.
 
@@ -142,10 +143,14 @@ def unify_types(first: TensorType, second: TensorType, bindings: Bindings | None
         {'?n': 'batch', '?size': '8'}
     """
     bound = dict(bindings or {})
+    if first is second:  # as most values of an elementwise program
+        return bound
     if len(first.shape) != len(second.shape):
         counts = f"{len(first.shape)} and {len(second.shape)}"
         raise TypeMismatchError(f"{first} and {second} differ in the number of axes: {counts}")
     for axis, (one, other) in enumerate(zip(first.shape, second.shape, strict=True)):
+        if one == other:
+            continue
         one, other = substitute_dim(one, bound), substitute_dim(other, bound)
         if one == other:
             continue

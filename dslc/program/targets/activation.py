@@ -36,8 +36,8 @@ ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
         **{spec.name: AliasSpec(spec.formula.format("x1", "x2", beta="beta")) for spec in BINARY},
     }
 )
-UNARY_NAMES = tuple(spec.name for spec in UNARY)
-BINARY_NAMES = tuple(spec.name for spec in BINARY)
+UNARY_NAMES = {spec.name: spec for spec in UNARY}
+BINARY_NAMES = {spec.name: spec for spec in BINARY}
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,19 @@ def _elaborate_cores(tree: ParseTree) -> Graph:
 
 
 def _add_core(builder: GraphBuilder, x: Node, core: ParseTree, first: Node, second: Node) -> Node:
-    first_unary, second_unary, binary = (_subtree(core, child) for child in core.children[-3:])
+    functions = core.children[-3:]
     results = []
-    for tree, value in ((first_unary, first), (second_unary, second)):
+    for child, value in zip(functions[:2], (first, second), strict=True):
+        tree = _subtree(core, child)
         if tree.name not in UNARY_NAMES:
             raise unknown_name(TARGET.name, tree, UNARY_NAMES)
         # A constant needs a value for its shape alone, which is that of x: what it is applied to is not computed.
         value = x if tree.name == "constant" else value
-        results.append(builder.add(tree.name, value, rule=tree.name, tokens=_tokens(tree)))
+        results.append(builder.add(tree.name, value, rule=tree.name, tokens=(tree.start_token, tree.end_token)))
+    binary = _subtree(core, functions[2])
     if binary.name not in BINARY_NAMES:
         raise unknown_name(TARGET.name, binary, BINARY_NAMES)
-    return builder.add(binary.name, *results, rule=binary.name, tokens=_tokens(binary))
+    return builder.add(binary.name, *results, rule=binary.name, tokens=(binary.start_token, binary.end_token))
 
 
 def _inputs(core: ParseTree) -> tuple[Child, ...]:
@@ -151,10 +153,6 @@ def _subtree(parent: ParseTree, child: Child) -> ParseTree:
             TARGET.name, parent, ALIASES[parent.name].children if parent.name in ALIASES else ("core",)
         )
     return child
-
-
-def _tokens(tree: ParseTree) -> tuple[int, int]:
-    return tree.start_token, tree.end_token
 
 
 # --- source -----------------------------------------------------------------------------------------------------------
