@@ -60,14 +60,19 @@ def load_class(source: PythonSource) -> type[nn.Module]:
     return loaded
 
 
-def load_name(source: PythonSource) -> Any:
-    """The class or function that `source` defines, in a module of its own; tracebacks through it show its lines."""
+def load_name(source: PythonSource, defined: str | None = None) -> Any:
+    """The class or function that `source` defines, in a module of its own; tracebacks through it show its lines.
+
+    Args:
+        source: what a target emitted.
+        defined: another name of the module, for targets that define several; default: the source's own.
+    """
     name = source.file_name
     _keep_text(name, source.text)
     module = ModuleType(f"dslc_emitted_{name.split()[-1].rstrip('>')}")
     module.__file__ = name
     exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
-    return getattr(module, source.class_name)
+    return getattr(module, defined or source.class_name)
 
 
 def _build(source: PythonSource, arguments: Mapping[str, Any]) -> Any:

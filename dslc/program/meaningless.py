@@ -37,6 +37,15 @@ def unknown_name(target: str, tree: ParseTree, known: Iterable[str]) -> DslcErro
     return _error(Code.UNKNOWN_NAME, f"the target `{target}` knows no `{tree.name}` in that place", tree, help)
 
 
+def unknown_word(target: str, tree: ParseTree, leaf: Leaf, known: Iterable[str]) -> DslcError:
+    """A literal that the target does not know in that place."""
+    names = list(known)
+    near = get_close_matches(leaf.text, names, n=1)
+    help = f"did you mean `{near[0]}`? " if near else ""
+    help += f"{leaf.terminal} can be one of these: {', '.join(names)}"
+    return _error(Code.UNKNOWN_NAME, f"the target `{target}` knows no `{leaf.text}` in that place", tree, help)
+
+
 def wrong_children(target: str, tree: ParseTree, expected: Iterable[str]) -> DslcError:
     """A node that has not the children that its name announces."""
     found = ", ".join(describe_child(child) for child in tree.children) or "nothing"
@@ -55,6 +64,12 @@ def even_filter(tree: ParseTree, leaf: Leaf, meaning: str) -> DslcError:
     """A filter without a middle."""
     message = f"a {meaning} of {leaf.text} has no middle, so the feature map cannot keep its size"
     return _error(Code.EVEN_FILTER, message, tree, f"use odd numbers as literals of `{leaf.terminal}`")
+
+
+def no_such_node(tree: ParseTree, leaf: Leaf, count: int) -> DslcError:
+    """A literal that is no number of a node of the sentence."""
+    message = f"`{leaf.text}` is no node: there are {count}, numbered from 0 in the order in which they are written"
+    return _error(Code.NO_SUCH_NODE, message, tree, f"use 0 to {count - 1} as literals of `{leaf.terminal}`")
 
 
 def describe_child(child: Child) -> str:

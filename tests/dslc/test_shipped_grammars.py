@@ -60,6 +60,7 @@ SIZES = {
     ("optimizer", "update_once"): 17 * 17 * 12 * 12 * 6,
     ("rnn_cell", "start"): 8**15 * 8 * 15 * 15,
     ("rnn_cell", "base_2"): 8**3 * 8 * 3 * 3,
+    ("rnn_cell", "with_max_and_sin"): 15**15 * 15 * 15 * 15,
 }
 """Sentences of every start, from the menus and shapes of the papers."""
 
@@ -76,6 +77,7 @@ MIN_AND_MAX_TOKENS = {
     ("optimizer", "update_once"): (5, 5),
     ("rnn_cell", "start"): (34, 34),
     ("rnn_cell", "base_2"): (10, 10),
+    ("rnn_cell", "with_max_and_sin"): (34, 34),
 }
 
 NAMES_AND_STARTS = sorted(SIZES)
@@ -199,7 +201,7 @@ def test_header_says_what_source_starts_size_and_deviations(name: str) -> None:
 
 @pytest.mark.parametrize("name", grammar_names())
 def test_only_the_files_with_a_target_name_one(name: str) -> None:
-    assert pragma_lines(name, "target") == ([[name]] if name in ("conv_net", "activation") else [])
+    assert pragma_lines(name, "target") == ([[name]] if name in ("conv_net", "activation", "rnn_cell") else [])
 
 
 @pytest.mark.parametrize("name", grammar_names())
