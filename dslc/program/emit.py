@@ -7,8 +7,7 @@ any other call has one argument a line.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -22,7 +21,10 @@ FORMAT = "dslc.python/1"
 LINE_LENGTH = 88
 """Longest line of code, which is ruff's default."""
 INDENT = "    "
-RESERVED = frozenset(("torch", "nn", "Tensor", "self", "super", "float", "int"))
+RESERVED = frozenset(
+    ("torch", "nn", "functional", "math", "Tensor", "Optimizer", "ParamsT", "Callable", "Any", "defaultdict")
+    + ("self", "super", "float", "int", "min", "max", "zip")
+)
 """Names that emitted text uses for something else."""
 
 
@@ -102,11 +104,14 @@ class SourceWriter:
         self._origins: list[LineOrigin] = []
         self._indent = ""
 
-    @contextmanager
-    def indented(self) -> Iterator[None]:
-        """Lines written inside stand one level deeper."""
+    def indented(self) -> SourceWriter:
+        """For `with`: lines written inside stand one level deeper."""
+        return self
+
+    def __enter__(self) -> None:
         self._indent += INDENT
-        yield
+
+    def __exit__(self, *error: object) -> None:
         self._indent = self._indent[: -len(INDENT)]
 
     def write(self, text: str = "", node: Node | None = None) -> None:
@@ -140,10 +145,13 @@ class SourceWriter:
         """A docstring: one line, then named details, wrapped."""
         self.write(f'"""{_escape(summary)}')
         self.write()
-        for name, text in details:
-            head = f"{name}: "
+        for name, detail in details:
+            head, text = f"{name}: ", _escape(detail)
+            if len(self._indent) + len(head) + len(text) <= LINE_LENGTH:
+                self.write(f"{head}{text.strip()}")
+                continue
             lines = wrap(
-                _escape(text),
+                text,
                 LINE_LENGTH - len(self._indent) - len(INDENT),
                 initial_indent=" " * (len(head) - len(INDENT)),
                 break_long_words=False,
@@ -162,12 +170,12 @@ class SourceWriter:
         return PythonSource(text, class_name, tuple(self._origins), sentence)
 
 
-def write_imports(writer: SourceWriter, *, uses_torch: bool) -> None:
+def write_imports(writer: SourceWriter, *, uses_torch: bool, uses_nn: bool = True) -> None:
     """The first lines of a module, with the mark of the format."""
     writer.write(f"# {FORMAT}")
     if uses_torch:
         writer.write("import torch")
-    writer.write("from torch import Tensor, nn")
+    writer.write("from torch import Tensor, nn" if uses_nn else "from torch import Tensor")
     writer.write()
     writer.write()
 
@@ -197,5 +205,7 @@ def check_class_name(name: str) -> None:
 
 def _escape(text: str) -> str:
     """The text as it stands in a docstring: a sentence may hold quotes, backslashes and what no terminal shows."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\\", "\\\\"))
+    shown = text.replace("\\", "\\\\")
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
     return shown.replace('"', '\\"') if '"""' in shown or shown.endswith('"') else shown

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from dslc.program.targets import Target
 
 KEPT_TEXTS = 1024
-"""How many texts stay readable for tracebacks; a search loads many more, and each is a few kilobytes."""
+"""How many texts stay loaded and readable for tracebacks; a search loads many more, and each is a few kilobytes."""
 
-_kept: OrderedDict[str, None] = OrderedDict()
+_kept: OrderedDict[str, ModuleType] = OrderedDict()
 
 
 def load_program(source: PythonSource, target: Target, arguments: Mapping[str, Any]) -> object:
@@ -63,24 +63,28 @@ def load_class(source: PythonSource) -> type[nn.Module]:
 def load_name(source: PythonSource, defined: str | None = None) -> Any:
     """The class or function that `source` defines, in a module of its own; tracebacks through it show its lines.
 
+    The same one for equal sources, as long as it is among the last that were loaded.
+
     Args:
         source: what a target emitted.
         defined: another name of the module, for targets that define several; default: the source's own.
     """
     name = source.file_name
-    _keep_text(name, source.text)
-    module = ModuleType(f"dslc_emitted_{name.split()[-1].rstrip('>')}")
-    module.__file__ = name
-    exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
+    module = _kept.get(name)
+    if module is None:
+        module = ModuleType(f"dslc_emitted_{name.split()[-1].rstrip('>')}")
+        module.__file__ = name
+        exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
+    _keep_module(name, module, source.text)
     return getattr(module, defined or source.class_name)
 
 
 def _build(source: PythonSource, arguments: Mapping[str, Any]) -> Any:
     loaded = load_name(source)
-    _check_arguments(source, inspect.signature(loaded), arguments)
     try:
         return loaded(**arguments)
     except Exception as error:
+        _check_arguments(source, inspect.signature(loaded), arguments)
         raise DslcError(explain_exception(source, error)) from error
 
 
@@ -119,10 +123,10 @@ def _innermost_line(source: PythonSource, exception: BaseException) -> int | Non
     return line
 
 
-def _keep_text(name: str, text: str) -> None:
+def _keep_module(name: str, module: ModuleType, text: str) -> None:
     # Without a modification time linecache never looks for a file of that name.
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-    _kept[name] = None
+    _kept[name] = module
     _kept.move_to_end(name)
     if len(_kept) > KEPT_TEXTS:
         oldest, _ = _kept.popitem(last=False)

@@ -119,18 +119,20 @@ def channels_of(value: TensorType) -> Dim:
     return value.shape[1]
 
 
+def axes_of_image(value: TensorType) -> tuple[Dim, Dim, Dim, Dim]:
+    """Sizes of an image's axes: batch, channels, height, width."""
+    if len(value.shape) != len(IMAGE.shape):
+        unify_types(IMAGE, value)  # says how they differ
+    batch, channels, height, width = value.shape
+    return batch, channels, height, width
+
+
 def conv2d_type(inputs: Types, attributes: Attributes) -> TensorType:
     """[batch, channels, height, width] to [batch, num_filters, ceil(height / stride), ceil(width / stride)]."""
-    found = unify_types(IMAGE, inputs[0])
+    batch, _, height, width = axes_of_image(inputs[0])
     vertical, horizontal = pair(attributes, "stride")
-    return TensorType(
-        (
-            substitute_dim(BATCH, found),
-            number(attributes, "num_filters"),
-            ceil_div(substitute_dim(HEIGHT, found), vertical),
-            ceil_div(substitute_dim(WIDTH, found), horizontal),
-        )
-    )
+    num_filters = number(attributes, "num_filters")
+    return TensorType((batch, num_filters, ceil_div(height, vertical), ceil_div(width, horizontal)))
 
 
 def conv2d_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
@@ -148,14 +150,14 @@ def batch_norm_parameters(inputs: Types, attributes: Attributes) -> tuple[Parame
 
 def image_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
     """An image to an image of the same size."""
-    unify_types(IMAGE, inputs[0])
+    axes_of_image(inputs[0])
     return inputs[0]
 
 
 def pooled_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
     """[batch, channels, height, width] to [batch, channels]."""
-    found = unify_types(IMAGE, inputs[0])
-    return TensorType((substitute_dim(BATCH, found), substitute_dim(CHANNELS, found)))
+    batch, channels, _, _ = axes_of_image(inputs[0])
+    return TensorType((batch, channels))
 
 
 def linear_type(inputs: Types, attributes: Attributes) -> TensorType:

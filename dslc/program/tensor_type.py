@@ -81,13 +81,15 @@ def ceil_div(size: Dim, divisor: int) -> Dim:
         (4, 'ceil(height / 6)')
     """
     assert divisor >= 1, "a divisor of sizes is at least 1"
+    if divisor == 1:
+        return size
     match size:
         case int():
             return -(-size // divisor)
         case CeilDiv(inner, first):
             return ceil_div(inner, first * divisor)
         case _:
-            return size if divisor == 1 else CeilDiv(size, divisor)
+            return CeilDiv(size, divisor)
 
 
 def add_dims(dims: Sequence[Dim]) -> Dim:
