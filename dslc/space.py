@@ -21,9 +21,10 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
+from dslc.program.configure import configure_target
 from dslc.program.decode import decode_tokens
 from dslc.program.graph import Graph
-from dslc.program.targets import Built, Target, get_target
+from dslc.program.targets import Built, Target
 from dslc.program.tree import ParseTree
 from dslc.source import SourceFile
 
@@ -239,7 +240,7 @@ class Space:
         """The target.
 
         Raises:
-            DslcError: if the grammar names none.
+            DslcError: if the grammar names none, or what its `//!` lines say does not fit it.
         """
         if self.target is None:
             raise DslcError(
@@ -251,7 +252,11 @@ class Space:
                     help="add a line such as `//! target conv_net`; trees and searches with your own reward need none",
                 )
             )
-        return get_target(self.target)
+        return self._meaning
+
+    @cached_property
+    def _meaning(self) -> Target:
+        return configure_target(self.compilation.grammar.pragmas)
 
 
 class Program:

@@ -21,7 +21,21 @@ import click
 from dslc.cli.terminal import Terminal
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 
-COMMANDS = ("new", "check", "info", "sample", "parse", "emit", "draw", "search", "resume", "best", "report", "tasks")
+COMMANDS = (
+    "new",
+    "check",
+    "info",
+    "sample",
+    "parse",
+    "emit",
+    "draw",
+    "search",
+    "resume",
+    "best",
+    "report",
+    "tasks",
+    "explain",
+)
 """Names in the order of a first project; each is the module of that name beside this file."""
 
 

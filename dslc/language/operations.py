@@ -183,6 +183,7 @@ class _FormulaReader:
         """A value with its signs; `-x ** 2` is `-(x ** 2)`, as in Python."""
         sign = self.piece
         self.enter(sign)
+        value: Formula
         if sign.text == "-":
             self.next += 1
             value = self.operated(Operator.NEGATE, sign, self.read_signed())

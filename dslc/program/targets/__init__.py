@@ -1,24 +1,27 @@
 """Targets: what the sentences of a grammar mean and how they become code. One file each, found by listing this package.
 
-A target module holds one object named `TARGET`; the module's name is the target's.
+A target module holds one object named `TARGET`; the module's name is the target's. Other packages add targets by entry
+points of the group `dslc.targets`; they are imported only when a grammar names one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from dslc.program.emit import PythonSource
     from dslc.program.graph import Graph
+    from dslc.program.operations import Operations
     from dslc.program.tree import ParseTree
 
 
@@ -100,14 +103,58 @@ class Target(Protocol):
         """Readable source of one class or function that computes the graph, and needs PyTorch only."""
 
 
+@dataclass(frozen=True, slots=True)
+class AlternativeForm:
+    """What one alternative of a grammar leaves in the tree."""
+
+    rule: str
+    alias: str | None
+    num_children: int | None
+    """Of the node that it leaves; None where that depends on the sentence."""
+    is_replaced: bool
+    """It leaves no node of its own: its children take its place."""
+    has_placeholders: bool
+    """An absent `[item]` can stand among them."""
+    literals: tuple[tuple[str, str], ...]
+    """Terminal and text of each literal that it can hold."""
+
+
+@runtime_checkable
+class ConfigurableTarget(Protocol):
+    """A target that a grammar completes, by names after the target's and by `//! op` lines; others refuse both."""
+
+    def configure(self, arguments: tuple[str, ...], operations: Operations) -> Target:
+        """The target for one grammar.
+
+        Args:
+            arguments: the names in brackets after the target's name.
+            operations: the ops that the grammar defines.
+
+        Raises:
+            DslcError: if they do not fit; a problem without a place is shown at the `target` line.
+        """
+
+
+@runtime_checkable
+class AlternativeChecker(Protocol):
+    """A target that judges each alternative of a grammar itself, where a list of known names does not do."""
+
+    def check_alternative(self, form: AlternativeForm) -> Iterable[Diagnostic]:
+        """What is wrong with an alternative, whatever sentence it stands in; without places."""
+
+
 def target_names() -> tuple[str, ...]:
-    """Names of all targets, sorted; none of them is imported.
+    """Names of all targets, those of installed plug-ins too, sorted; none of them is imported.
 
     Example:
         >>> "conv_net" in target_names()
         True
     """
-    return tuple(sorted(module.name for module in iter_modules(__path__)))
+    return tuple(sorted({*_shipped_names(), *plugin_names()}))
+
+
+def _shipped_names() -> frozenset[str]:
+    return frozenset(module.name for module in iter_modules(__path__))
 
 
 @cache
@@ -115,8 +162,11 @@ def get_target(name: str) -> Target:
     """The target of that name.
 
     Raises:
-        DslcError: DSLC402 if there is none, with the nearest name.
+        DslcError: DSLC402 if there is none, with the nearest name; DSLC413 or DSLC414 for a plug-in that cannot be
+            loaded, or whose name is taken.
     """
+    if name in plugin_names():
+        return load_plugin(name, _shipped_names())
     names = target_names()
     if name not in names:
         near = get_close_matches(name, names, n=1)
