@@ -156,7 +156,8 @@ class Engine:
         if outcome is not None and outcome.diagnostic is not None:
             self.notes.append(replace(outcome.diagnostic, severity=Severity.WARNING))
         elif outcome is not None:
-            test = {"metric": self.task.metric.replace("validation", "test"), "value": outcome.reward}
+            metric = getattr(self.task, "test_metric", self.task.metric.replace("validation", "test"))
+            test = {"metric": metric, "value": outcome.reward}
         self.store.write_info(best={"sample": counters.best_sample, "reward": counters.best_reward, "test": test})
 
     # --- its parts ------------------------------------------------------------------------------------------------

@@ -66,6 +66,9 @@ class Task(Protocol):
     """Label, value and the command that gives the value."""
     evaluations: int
     """Default number of evaluations."""
+    # Optional: `options`, a mapping of the options that it knows to their defaults; `test_metric`, what `test` measures
+    # (default: the metric with "validation" read as "test"); `prepare(space, options)`, called before the first sample,
+    # which loads what the task needs, sets `reference` where that depends on the data, and returns the data's sha256.
 
     def evaluate(self, program: Program, context: Context) -> Outcome:
         """Reward of a program on the validation data."""

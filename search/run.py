@@ -101,7 +101,7 @@ def search(
     )
     _check_target(task, space)
     with _torch_threads(config):
-        data_sha256 = _prepare_task(task)
+        data_sha256 = _prepare_task(task, space, config)
         if isinstance(strategy, str):
             strategy = _make_strategy(config, space)
         _check_figures(strategy, config)
@@ -158,7 +158,7 @@ def resume(
     notes = _grammar_notes(info)
     found = _find_task_again(info) if task is None else _resolve_task(task)
     with closing(RunStore.reopen(run_dir)) as store, _torch_threads(config):
-        _prepare_task(found)
+        _check_data(info, _prepare_task(found, result.space, config))
         strategy = strategy or _make_strategy(config, result.space)
         store.write_info(status=Status.RUNNING.value)
         notes += _run(result.space, found, strategy, config, store, callbacks)
@@ -218,10 +218,29 @@ def _task_options(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given) if defaults is None else check_options(task.name, given, defaults)
 
 
-def _prepare_task(task: Task) -> str | None:
+def _prepare_task(task: Task, space: Space, config: SearchConfig) -> str | None:
     """Let a task with data load them now, so that what is missing is said before the first sample; their sha256."""
     prepare = getattr(task, "prepare", None)
-    return None if prepare is None else prepare()
+    return None if prepare is None else prepare(space, config.options)
+
+
+def _check_data(info: Mapping[str, Any], found: str | None) -> None:
+    """Nothing, or an error if the task's data are not those that the run began with.
+
+    Raises:
+        DslcError: DSLC626.
+    """
+    recorded = info["environment"]["data_sha256"]
+    if found != recorded:
+        raise DslcError(
+            Diagnostic(
+                Code.HISTORY_DIFFERS,
+                Severity.ERROR,
+                f"the data of task `{info['task']['name']}` have changed since the run began",
+                help="restore them, or start a new run",
+                notes=(f"their sha256 was {recorded} and is {found}",),
+            )
+        )
 
 
 def _check_target(task: Task, space: Space) -> None:

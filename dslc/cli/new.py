@@ -11,6 +11,7 @@ import click
 from dslc.cli.options import GRAMMAR, examples, force_option, terminal_options
 from dslc.cli.terminal import Terminal
 from dslc.pipeline import compile_grammar, find_grammar
+from dslc.program.targets import Built, get_target
 
 _NAME = "space"
 """Name of the grammar file of a starter that is not made from another grammar."""
@@ -44,7 +45,7 @@ def starter_texts(grammar: str | None) -> dict[str, str]:
     """Texts of the files of a starter by their names; with `grammar`, around a copy of that one.
 
     Raises:
-        DslcError: if the grammar does not exist or does not compile.
+        DslcError: if the grammar does not exist, does not compile, or names a target that does not exist.
     """
     templates = files("dslc.cli").joinpath("templates")
 
@@ -57,7 +58,8 @@ def starter_texts(grammar: str | None) -> dict[str, str]:
         file = find_grammar(grammar)
         target = compile_grammar(file).grammar.pragmas.target
         name, text = Path(file.name).stem, file.text
-        reward = "reward_size.py" if target is not None else "reward_text.py"
+        has_parameters = target is not None and get_target(target).builds is Built.MODULE
+        reward = "reward_size.py" if has_parameters else "reward_text.py"
     return {
         f"{name}.lark": text,
         "reward.py": template(reward),

@@ -152,17 +152,30 @@ def _list_top(
             "rank": rank,
             "ties": ties,
         }
-        top.append({**document, **_describe_program(space, document["tokens"], notes)})
+        document["metrics"] = _read_metrics(database, program_hash)
+        top.append({**document, **_describe_program(space, document["tokens"], document["metrics"], notes)})
     return top
 
 
-def _describe_program(space: Space | None, tokens: list[int], notes: list[str]) -> dict[str, Any]:
+def _read_metrics(database: sqlite3.Connection, program_hash: str) -> dict[str, float | None]:
+    """What the task recorded beside the reward, of the evaluation with the highest fidelity."""
+    query = """SELECT metrics FROM evaluations WHERE program_hash = ? AND reward IS NOT NULL
+               ORDER BY fidelity DESC LIMIT 1"""
+    row = database.execute(query, (program_hash,)).fetchone()
+    return json.loads(row[0] or "{}") if row else {}
+
+
+def _describe_program(
+    space: Space | None, tokens: list[int], metrics: Mapping[str, float | None], notes: list[str]
+) -> dict[str, Any]:
+    """Source and size of a program; constants that the task fitted are written into the source."""
     described: dict[str, Any] = {"num_parameters": None, "source": None}
     if space is None or space.target is None:
         return described
     try:
         program: Program = space.decode(tokens)
-        described["source"] = program.source.text
+        constants = {name: value for name, value in metrics.items() if value is not None}
+        described["source"] = program.source_with(constants).text
         described["num_parameters"] = program.num_parameters
     except DslcError as error:
         note = str(error)

@@ -25,7 +25,7 @@ from dslc.search.outcome import Context, Outcome
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from dslc.space import Program
+    from dslc.space import Program, Space
 
 NUM_CLASSES = 10
 MOMENTUM = 0.9
@@ -71,7 +71,7 @@ class DigitsTask:
     options: Mapping[str, Any] = {"epochs": 3, "batch_size": 128, "learning_rate": 0.1}
     """Options and their defaults; `learning_rate` is the one at the start."""
 
-    def prepare(self) -> str:
+    def prepare(self, space: Space, options: Mapping[str, Any]) -> str:  # noqa: ARG002
         """Load the data, once a process; returns their sha256.
 
         Raises:

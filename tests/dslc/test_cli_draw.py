@@ -7,6 +7,11 @@ import pytest
 
 from tests.dslc.command_line import run
 
+PLAIN = """start: direction
+direction: "left" -> left | "right" -> right
+"""
+"""A grammar without a target."""
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,8 +27,9 @@ def test_a_graph_by_default() -> None:
 
 
 def test_a_tree_where_there_is_no_target() -> None:
-    assert run("draw", "expression", "add ( x , x )", "-o", "a.svg").code == 0
-    assert "expression" in Path("a.svg").read_text()
+    Path("plain.lark").write_text(PLAIN)
+    assert run("draw", "plain.lark", "left", "-o", "a.svg").code == 0
+    assert "direction" in Path("a.svg").read_text()
 
 
 def test_a_tree_on_request() -> None:
@@ -54,7 +60,8 @@ def test_unknown_suffix() -> None:
 
 
 def test_a_graph_needs_a_target() -> None:
-    done = run("draw", "expression", "--what", "graph")
+    Path("plain.lark").write_text(PLAIN)
+    done = run("draw", "plain.lark", "--what", "graph")
     assert done.code == 1
     assert "DSLC401" in done.err
 

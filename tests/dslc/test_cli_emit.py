@@ -20,6 +20,11 @@ def test_source_runs_without_dslc(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
 
 
+def test_a_function() -> None:
+    done = run("emit", "expression", "mul ( x , x )")
+    assert done.out.splitlines()[-1] == "    return x * x"
+
+
 def test_a_file_is_written_once(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     done = run("emit", "conv_net", "--sample", "--seed", "3", "-o", path, "--json")
@@ -38,8 +43,9 @@ def test_a_sample_says_its_sentence() -> None:
     assert run("emit", "conv_net", sentence, "--json").document["source"] == done.out
 
 
-def test_no_target_no_source() -> None:
-    done = run("emit", "expression", "--sample")
+def test_no_target_no_source(tmp_path: Path) -> None:
+    (tmp_path / "plain.lark").write_text('start: "a" | "b"\n')
+    done = run("emit", tmp_path / "plain.lark", "--sample")
     assert done.code == 1
     assert "//! target" in done.err
 

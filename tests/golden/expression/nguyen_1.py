@@ -1,0 +1,12 @@
+# dslc.python/1
+from torch import Tensor
+
+
+def expression(x: Tensor) -> Tensor:
+    """Compute f(x) = x * x * x + x * x + x.
+
+    Sentence: add ( mul ( x , mul ( x , x ) ) , add ( mul ( x , x ) , x ) )
+    Shapes: x [...] to [...]
+    Source: functions as in Petersen et al. 2021, arXiv 1912.04871.
+    """
+    return x * (x * x) + (x * x + x)
