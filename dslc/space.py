@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
+from dslc.program.constants import fitted_nodes, with_constants
 from dslc.program.configure import configure_target
 from dslc.program.decode import decode_tokens
 from dslc.program.graph import Graph
@@ -302,6 +303,17 @@ class Program:
         """Readable PyTorch source that runs without dslc."""
         target = self.space.meaning()
         return target.emit(self.graph, class_name=None, sentence=self.text)
+
+    def source_with(self, constants: Mapping[str, float]) -> PythonSource:
+        """The source with values found for fitted constants as their defaults.
+
+        Args:
+            constants: by name (c1, c2, …), such as the metrics of the task `fit`; other names are passed over.
+        """
+        if not fitted_nodes(self.graph):
+            return self.source
+        graph = with_constants(self.graph, constants)
+        return self.space.meaning().emit(graph, class_name=None, sentence=self.text)
 
     @cached_property
     def hash(self) -> str:
