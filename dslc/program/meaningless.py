@@ -60,6 +60,20 @@ def not_a_size(tree: ParseTree, leaf: Leaf, meaning: str) -> DslcError:
     return _error(Code.NOT_A_SIZE, message, tree, help)
 
 
+def not_a_number(tree: ParseTree, leaf: Leaf, meaning: str) -> DslcError:
+    """A literal that is not a number, or not one of the range that `meaning` names."""
+    message = f"`{leaf.text}` is not {meaning}"
+    help = f"use numbers as literals of `{leaf.terminal}`, written as in Python, from the range that the message names"
+    return _error(Code.NOT_A_NUMBER, message, tree, help)
+
+
+def mixed_values(tree: ParseTree, first: str, other: str) -> DslcError:
+    """Values of two kinds where all are of one."""
+    message = f"values of `{tree.name}` are of two kinds: {first} and {other}"
+    help = "use one kind for all values of a start, and another start for each other kind"
+    return _error(Code.MIXED_VALUES, message, tree, help)
+
+
 def even_filter(tree: ParseTree, leaf: Leaf, meaning: str) -> DslcError:
     """A filter without a middle."""
     message = f"a {meaning} of {leaf.text} has no middle, so the feature map cannot keep its size"

@@ -4,7 +4,8 @@ Split, fixed and by class: 60% training, 20% validation, 20% test. Pixels are st
 deviation of all training pixels. A conv_net program is the network, with `in_channels=1, num_classes=10`. An activation
 program is put into a fixed network: convolution 3 x 3 to 16 channels, batch norm, activation; convolution 3 x 3 with
 stride 2 to 32 channels, batch norm, activation; mean over the image; linear to 10 classes. Each activation there is an
-instance of its own, trained with the rest.
+instance of its own, trained with the rest. A piecewise-linear or Fourier activation stands in the same network and is
+told that its channels have 8 x 8 places there and 4 x 4, for values of its own in each.
 
 Training: cross-entropy, SGD with Nesterov momentum 0.9 and weight decay 1e-4 (the paper's child, zoph2017 section 4.1),
 learning rate from 0.1 (the paper's) along half a cosine to 0 at the end of the last step, 3 epochs in batches of 128.
@@ -57,7 +58,12 @@ class DigitsTask:
     """Validation accuracy after a short training on handwritten digits; the module says how."""
 
     name = "digits"
-    accepts: tuple[str, ...] | None = ("conv_net", "activation")
+    accepts: tuple[str, ...] | None = (
+        "conv_net",
+        "activation",
+        "activation_piecewise_linear",
+        "activation_fourier",
+    )
     metric = "validation accuracy"
     """Share of the 359 validation images classified rightly after the last epoch."""
     unit = "share"
@@ -109,8 +115,9 @@ def build_network(program: Program) -> nn.Module:
     if program.space.target == "conv_net":
         network: Any = program.build(in_channels=1, num_classes=NUM_CLASSES)
         return network  # type: ignore[no-any-return]
-    first: Any = program.build(num_channels=16)
-    second: Any = program.build(num_channels=32)
+    has_units = program.space.target in ("activation_piecewise_linear", "activation_fourier")
+    first: Any = program.build(num_channels=16, **({"spatial_shape": (8, 8)} if has_units else {}))
+    second: Any = program.build(num_channels=32, **({"spatial_shape": (4, 4)} if has_units else {}))
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1, bias=False),
         nn.BatchNorm2d(16),

@@ -37,7 +37,7 @@ def test_all_problems_are_told_at_once(source: PythonSource) -> None:
     assert (error.value.diagnostics[2].help or "").startswith("did you mean `num_classes`? ")
 
 
-@pytest.mark.parametrize("name", ["conv_net", "activation"])
+@pytest.mark.parametrize("name", ["conv_net", "activation", "activation_piecewise_linear", "activation_fourier"])
 def test_the_class_takes_the_arguments_that_the_target_names(name: str) -> None:
     import inspect
 
@@ -126,7 +126,7 @@ def test_only_the_last_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [source.file_name in linecache.cache for source in sources] == [False, False, True, True, True]
 
 
-@pytest.mark.parametrize("name", ["conv_net", "activation"])
+@pytest.mark.parametrize("name", ["conv_net", "activation", "activation_piecewise_linear", "activation_fourier"])
 def test_loaded_programs_compile(name: str) -> None:
     program = dslc.compile(name)[1234]
     torch.manual_seed(0)

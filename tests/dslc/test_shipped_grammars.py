@@ -46,8 +46,18 @@ SIZES = {
     ("activation", "nested"): binary_trees(25 * 25 * 10, 1, 3),
     ("activation_fourier", "start"): 3 * 2 * 9 * power_sum(9 * 9, 1, 5),
     ("activation_fourier", "trained"): 3 * 2 * 9 * power_sum(9 * 9, 1, 5),
+    ("activation_fourier", "trained_layer"): 3 * 2 * 9 * power_sum(9 * 9, 1, 5),
+    ("activation_fourier", "trained_unit"): 3 * 2 * 9 * power_sum(9 * 9, 1, 5),
+    ("activation_fourier", "tanh"): 3 * 2 * 5,
+    ("activation_fourier", "tanh_layer"): 3 * 2 * 5,
+    ("activation_fourier", "tanh_unit"): 3 * 2 * 5,
     ("activation_piecewise_linear", "start"): power_sum(8 * 7, 0, 5),
     ("activation_piecewise_linear", "trained"): power_sum(8 * 7, 1, 5),
+    ("activation_piecewise_linear", "trained_layer"): power_sum(8 * 7, 1, 5),
+    ("activation_piecewise_linear", "trained_unit"): power_sum(8 * 7, 1, 5),
+    ("activation_piecewise_linear", "random"): 5,
+    ("activation_piecewise_linear", "random_layer"): 5,
+    ("activation_piecewise_linear", "random_unit"): 5,
     ("conv_net", "start"): (4 * 4 * 3 * 3 * 4) ** 3,
     ("conv_net", "layers_3_stride_1"): (4 * 4 * 4) ** 3,
     ("conv_net", "layers_6"): (4 * 4 * 3 * 3 * 4) ** 6,
@@ -201,7 +211,7 @@ def test_header_says_what_source_starts_size_and_deviations(name: str) -> None:
         assert re.search(rf"\b{start}\b", paragraphs["Starts"])
 
 
-WITH_TARGET = {"activation", "conv_net", "expression", "rnn_cell"}
+WITH_TARGET = {"activation", "activation_fourier", "activation_piecewise_linear", "conv_net", "expression", "rnn_cell"}
 
 
 @pytest.mark.parametrize("name", grammar_names())

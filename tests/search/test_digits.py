@@ -100,6 +100,27 @@ def test_an_activation_is_put_into_a_fixed_network_twice_with_its_own_parameters
     assert relu > 0.4 > 0.2 > zero
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "numbers"),
+    [("activation_piecewise_linear", "random", 4), ("activation_fourier", "tanh", 5)],
+)
+def test_families_of_activations_stand_in_the_same_network(name: str, kind: str, numbers: int) -> None:
+    """`numbers` trained numbers a channel, one set for all, or one a unit of the 8 x 8 and 4 x 4 places."""
+    fixed = 9 * 16 + 2 * 16 + 9 * 16 * 32 + 2 * 32 + 32 * 10 + 10
+    times = {"": 16 + 32, "_layer": 2, "_unit": 16 * 64 + 32 * 16}
+    for end, sets in times.items():
+        start = dslc.compile(name, start=f"{kind}{end}")
+        program = next(p for p in start.samples(50, seed=0) if p.text.count(kind) == numbers)
+        network = build_network(program)
+        assert sum(parameter.numel() for parameter in network.parameters()) == fixed + sets * numbers
+        assert network(torch.zeros(4, 1, 8, 8)).shape == (4, 10)
+    menu = build_network(dslc.compile(name).sample(seed=0))
+    assert sum(parameter.numel() for parameter in menu.parameters()) == fixed
+    outcome = evaluate_program(DigitsTask(), dslc.compile(name, start=kind).sample(seed=0), Context(0))
+    assert outcome.reward is not None
+    assert outcome.reward > 0.4
+
+
 def test_a_loss_that_is_not_finite_is_a_failure() -> None:
     program = dslc.compile("activation").parse("x x identity identity sub")
     result = evaluate_program(DigitsTask(), program, Context(0, options={"learning_rate": 1e38}))
