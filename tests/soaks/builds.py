@@ -90,7 +90,11 @@ def try_samples(space: Space, num_samples: int, lengths: Lengths) -> Counter[str
     """Why samples are not finite, each sample by its first reason; those that are have none."""
     reasons: Counter[str] = Counter()
     for number, program in enumerate(space.samples(num_samples, seed=0, lengths=lengths)):
-        reason = try_program(program, seed=number)
+        try:
+            reason = try_program(program, seed=number)
+        except Exception as error:
+            message = f"{space.name}, start {space.start}: `{program.text}` breaks dslc: {error!r}"
+            raise AssertionError(message) from error
         if reason is not None:
             reasons[reason] += 1
     return reasons
