@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -72,7 +73,7 @@ def load_name(source: PythonSource, defined: str | None = None) -> Any:
     name = source.file_name
     module = _kept.get(name)
     if module is None:
-        module = ModuleType(f"dslc_emitted_{name.split()[-1].rstrip('>')}")
+        module = ModuleType(_module_name(name))
         module.__file__ = name
         exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
     _keep_module(name, module, source.text)
@@ -123,7 +124,13 @@ def _innermost_line(source: PythonSource, exception: BaseException) -> int | Non
     return line
 
 
+def _module_name(file_name: str) -> str:
+    return f"dslc_emitted_{file_name.split()[-1].rstrip('>')}"
+
+
 def _keep_module(name: str, module: ModuleType, text: str) -> None:
+    # torch.compile imports the module of what it compiles by name.
+    sys.modules[module.__name__] = module
     # Without a modification time linecache never looks for a file of that name.
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     _kept[name] = module
@@ -131,6 +138,7 @@ def _keep_module(name: str, module: ModuleType, text: str) -> None:
     if len(_kept) > KEPT_TEXTS:
         oldest, _ = _kept.popitem(last=False)
         linecache.cache.pop(oldest, None)
+        sys.modules.pop(_module_name(oldest), None)
 
 
 def _check_arguments(source: PythonSource, signature: inspect.Signature, arguments: Mapping[str, Any]) -> None:

@@ -70,6 +70,8 @@ SIZES = {
     ("expression", "fitted"): expressions(1 + 1, 64),
     ("optimizer", "start"): binary_trees(12 * 12 * 6, 17, 4),
     ("optimizer", "update_once"): 17 * 17 * 12 * 12 * 6,
+    ("optimizer", "scheduled"): binary_trees(12 * 12 * 6, 17 + 6, 4),
+    ("optimizer", "scheduled_once"): (17 + 6) ** 2 * 12 * 12 * 6,
     ("rnn_cell", "start"): 8**15 * 8 * 15 * 15,
     ("rnn_cell", "base_2"): 8**3 * 8 * 3 * 3,
     ("rnn_cell", "with_max_and_sin"): 15**15 * 15 * 15 * 15,
@@ -87,6 +89,8 @@ MIN_AND_MAX_TOKENS = {
     ("expression", "start"): (1, 64),
     ("optimizer", "start"): (5, 20),
     ("optimizer", "update_once"): (5, 5),
+    ("optimizer", "scheduled"): (5, 20),
+    ("optimizer", "scheduled_once"): (5, 5),
     ("rnn_cell", "start"): (34, 34),
     ("rnn_cell", "base_2"): (10, 10),
     ("rnn_cell", "with_max_and_sin"): (34, 34),
@@ -211,7 +215,7 @@ def test_header_says_what_source_starts_size_and_deviations(name: str) -> None:
         assert re.search(rf"\b{start}\b", paragraphs["Starts"])
 
 
-WITH_TARGET = {"activation", "activation_fourier", "activation_piecewise_linear", "conv_net", "expression", "rnn_cell"}
+WITH_TARGET = {"activation", "activation_fourier", "activation_piecewise_linear", "conv_net", "expression", "optimizer", "rnn_cell"}
 
 
 @pytest.mark.parametrize("name", grammar_names())

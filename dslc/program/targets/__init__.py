@@ -42,7 +42,9 @@ class BuildArgument:
     name: str
     meaning: str
     default: int | tuple[int, ...] | None = None
-    """None: it has to be given."""
+    """None: it has no default value."""
+    is_optional: bool = False
+    """Whether it can be left out although it has no default value; one with neither has to be given."""
 
 
 class Built(Enum):

@@ -1,0 +1,69 @@
+# dslc.python/1
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import Optimizer, ParamsT
+
+
+class UpdateRule(Optimizer):
+    """The update rule w <- w - lr * g / (sqrt(r) + 1e-8).
+
+    Sentence: rmsprop 1 identity identity keep_left
+    State: fast_mean_g2, a running mean of g^2 with decay 0.99, is r.
+    Not for: sparse gradients, CUDA graphs, derivatives through a step.
+    Source: Bello et al. 2017, arXiv 1709.07417.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float,
+        total_steps: int | None = None,
+    ) -> None:
+        if not lr >= 0:
+            raise ValueError(f"lr is {lr}, not a number from 0")
+        del total_steps  # nothing in this rule depends on it
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(  # type: ignore[override]
+        self,
+        closure: Callable[[], float] | None = None,
+    ) -> float | None:
+        """Update every parameter that has a gradient; `closure` gives the loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for rows in self._collect(group).values():
+                self._update(group, rows)
+        return loss
+
+    def _collect(self, group: dict[str, Any]) -> dict[Any, list[tuple[Tensor, ...]]]:
+        """Parameters, gradients and state, by device and dtype."""
+        rows: dict[Any, list[tuple[Tensor, ...]]] = defaultdict(list)
+        for w in group["params"]:
+            g = w.grad
+            if g is None:
+                continue
+            if g.layout is not torch.strided:
+                message = f"sparse gradient of a parameter of shape {tuple(w.shape)}"
+                raise RuntimeError(f"{type(self).__name__} takes no {message}")
+            state = self.state[w]
+            if not state:
+                state["fast_mean_g2"] = torch.zeros_like(w)
+            rows[w.device, w.dtype].append((w, g, state["fast_mean_g2"]))
+        return rows
+
+    def _update(self, group: dict[str, Any], rows: list[tuple[Tensor, ...]]) -> None:
+        w, g, fast_mean_g2 = zip(*rows, strict=True)
+        lr = float(group["lr"])
+        torch._foreach_mul_(fast_mean_g2, 0.99)
+        torch._foreach_addcmul_(fast_mean_g2, g, g, value=1 - 0.99)
+        root = torch._foreach_sqrt(fast_mean_g2)
+        torch._foreach_add_(root, 1e-8)
+        torch._foreach_addcdiv_(w, g, root, value=-lr)
