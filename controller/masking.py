@@ -7,10 +7,10 @@ and on a CPU, where numpy steps faster, `NumpyRuntime` hands numpy's arrays over
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
 from dslc.automaton.batch import BatchRuntime
@@ -20,53 +20,6 @@ LOWEST_LOGIT = -1e30
 """Stands in for -inf at an allowed token: its probability is 0 in float32, and nothing becomes NaN."""
 
 
-class Runtime(Protocol):
-    """Many sequences in step; every array is a tensor on `device`."""
-
-    device: torch.device
-
-    @property
-    def top(self) -> Tensor:
-        """int32 [batch] position on top, 0 when done."""
-        ...
-
-    @property
-    def slack(self) -> Tensor:
-        """int32 [batch] tokens left minus the fewest that finish the sequence."""
-        ...
-
-    @property
-    def slot(self) -> Tensor:
-        """int32 [batch] slot to fill; needs `track`."""
-        ...
-
-    @property
-    def parent(self) -> Tensor:
-        """int32 [batch] token whose choice left the current run, the padding id for none; needs `track`."""
-        ...
-
-    @property
-    def sibling(self) -> Tensor:
-        """int32 [batch] token of the previous slot of the same run, the padding id for none; needs `track`."""
-        ...
-
-    def rows(self) -> Tensor:
-        """int32 [batch] row of the automaton's mask."""
-        ...
-
-    def mask(self) -> Tensor:
-        """bool [batch, V + 1] True where a token is allowed; only the padding id once a sequence is done."""
-        ...
-
-    def advance(self, tokens: Tensor) -> None:
-        """Take an allowed token (integers [batch]) in every sequence, in place."""
-        ...
-
-    def is_done(self) -> Tensor:
-        """bool [batch] True where the sentence is finished."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class AutomatonTensors:
     """The tables of a `TokenAutomaton` on a device, under the same names."""
@@ -74,14 +27,14 @@ class AutomatonTensors:
     device: torch.device
     pad_id: int
     start_position: int
-    slot: Tensor
-    slot_base: Tensor
-    next: Tensor
-    row_base: Tensor
-    row_cap: Tensor
-    mask: Tensor
-    run: Tensor
-    extra: Tensor
+    slot: Int32[Tensor, "position"]
+    slot_base: Int32[Tensor, "position"]
+    next: Int32[Tensor, "position"]
+    row_base: Int32[Tensor, "position"]
+    row_cap: Int32[Tensor, "position"]
+    mask: Bool[Tensor, "row token"]
+    run: Int32[Tensor, "cell"]
+    extra: Int32[Tensor, "cell"]
 
     @classmethod
     def from_automaton(cls, automaton: TokenAutomaton, device: torch.device | str) -> AutomatonTensors:
@@ -126,34 +79,38 @@ class TorchRuntime:
             return torch.full(size or (batch_size,), value, dtype=torch.int32, device=tables.device)
 
         self.top = filled(int(first.top[0]))
+        """Position on top, 0 when done."""
         self.slack = filled(int(first.slack[0]))
+        """Tokens left minus the fewest that finish the sequence."""
         self._offset = torch.arange(batch_size, device=tables.device, dtype=torch.int64) * width
         self._depth = filled(1)
         self._stack = filled(0, batch_size * width)
         self.parent = filled(tables.pad_id)
+        """Token whose choice left the current run, the padding id for none; needs `track`."""
         self.sibling = filled(tables.pad_id)
+        """Token of the previous slot of the same run, the padding id for none; needs `track`."""
         self._none = filled(tables.pad_id)
         if track:
             self._parents = filled(tables.pad_id, batch_size * width)
             self._siblings = filled(tables.pad_id, batch_size * width)
 
     @property
-    def slot(self) -> Tensor:
-        """See `Runtime`."""
+    def slot(self) -> Int32[Tensor, "batch"]:
+        """Slot to fill; needs `track`."""
         return self._tables.slot.index_select(0, self.top)
 
-    def rows(self) -> Tensor:
-        """See `Runtime`."""
+    def rows(self) -> Int32[Tensor, "batch"]:
+        """Row of the automaton's mask."""
         tables = self._tables
         cap = tables.row_cap.index_select(0, self.top)
         return torch.minimum(cap, self.slack, out=cap).add_(tables.row_base.index_select(0, self.top))
 
-    def mask(self) -> Tensor:
-        """See `Runtime`."""
+    def mask(self) -> Bool[Tensor, "batch token"]:
+        """True where a token is allowed; only the padding id once a sequence is done."""
         return self._tables.mask.index_select(0, self.rows())
 
-    def advance(self, tokens: Tensor) -> None:
-        """See `Runtime`."""
+    def advance(self, tokens: Int[Tensor, "batch"]) -> None:
+        """Take an allowed token in every sequence, in place."""
         tables = self._tables
         tokens = tokens.to(torch.int32)
         cell = tables.slot_base.index_select(0, self.top).add_(tokens)
@@ -172,8 +129,8 @@ class TorchRuntime:
             torch.where(enters, tokens, self._parents.index_select(0, popped_from), out=self.parent)
             torch.where(enters, self._none, self._siblings.index_select(0, popped_from), out=self.sibling)
 
-    def is_done(self) -> Tensor:
-        """See `Runtime`."""
+    def is_done(self) -> Bool[Tensor, "batch"]:
+        """True where the sentence is finished."""
         return self.top == 0
 
 
@@ -185,45 +142,49 @@ class NumpyRuntime:
         self._runtime = BatchRuntime(automaton, batch_size, budget, track=track)
 
     @property
-    def top(self) -> Tensor:
-        """See `Runtime`."""
+    def top(self) -> Int32[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.top)
 
     @property
-    def slack(self) -> Tensor:
-        """See `Runtime`."""
+    def slack(self) -> Int32[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.slack)
 
     @property
-    def slot(self) -> Tensor:
-        """See `Runtime`."""
+    def slot(self) -> Int32[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.slot)
 
     @property
-    def parent(self) -> Tensor:
-        """See `Runtime`."""
+    def parent(self) -> Int32[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.parent)
 
     @property
-    def sibling(self) -> Tensor:
-        """See `Runtime`."""
+    def sibling(self) -> Int32[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.sibling)
 
-    def rows(self) -> Tensor:
-        """See `Runtime`."""
+    def rows(self) -> Int32[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.rows())
 
-    def mask(self) -> Tensor:
-        """See `Runtime`."""
+    def mask(self) -> Bool[Tensor, "batch token"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.mask())
 
-    def advance(self, tokens: Tensor) -> None:
-        """See `Runtime`."""
+    def advance(self, tokens: Int[Tensor, "batch"]) -> None:
+        """See `TorchRuntime`."""
         self._runtime.advance(tokens.numpy())
 
-    def is_done(self) -> Tensor:
-        """See `Runtime`."""
+    def is_done(self) -> Bool[Tensor, "batch"]:
+        """See `TorchRuntime`."""
         return torch.from_numpy(self._runtime.is_done())
+
+
+Runtime = TorchRuntime | NumpyRuntime
+"""Many sequences in step; every array is a tensor on `device`."""
 
 
 def make_runtime(
@@ -252,24 +213,25 @@ def make_runtime(
     return TorchRuntime(automaton, batch_size, budget, device, track, tables)
 
 
-def check_rows(mask: Tensor) -> None:
-    """Assert that every row of a mask (bool [..., V + 1]) allows a token: a row without one is a dead end, a bug in
-    dslc.
+def check_rows(mask: Bool[Tensor, "*rows token"]) -> None:
+    """Assert that every row of a mask allows a token: a row without one is a dead end, a bug in dslc.
 
     A host synchronisation, so it is called where tables are built, never in a step.
     """
     assert bool(mask.any(-1).all()), "a mask row allows no token: the automaton has a dead end"
 
 
-def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+def masked_log_softmax(
+    logits: Float[Tensor, "*rows token"], mask: Bool[Tensor, "*rows token"]
+) -> Float[Tensor, "*rows token"]:
     """Log-probabilities over the allowed tokens, in nats; -inf at the others.
 
     Never NaN, whatever the logits of disallowed tokens, and with -inf at allowed ones too. Renormalised: `exp` of
     every row that allows a token sums to 1.
 
     Args:
-        logits: float [..., V + 1], in nats.
-        mask: bool [..., V + 1], True where a token is allowed.
+        logits: In nats.
+        mask: True where a token is allowed.
 
     Example:
         >>> masked_log_softmax(torch.zeros(1, 3), torch.tensor([[True, False, True]])).exp()
@@ -280,8 +242,10 @@ def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     return torch.log_softmax(filled, -1).masked_fill(~mask, -torch.inf)
 
 
-def masked_entropy(log_probs: Tensor, mask: Tensor) -> Tensor:
-    """Entropy in nats of every row of `masked_log_softmax`, float [...].
+def masked_entropy(
+    log_probs: Float[Tensor, "*rows token"], mask: Bool[Tensor, "*rows token"]
+) -> Float[Tensor, "*rows"]:
+    """Entropy in nats of every row of `masked_log_softmax`.
 
     Example:
         >>> mask = torch.tensor([[True, False, True], [True, True, True]])
@@ -292,8 +256,12 @@ def masked_entropy(log_probs: Tensor, mask: Tensor) -> Tensor:
     return -(finite.exp() * finite * mask).sum(-1)
 
 
-def masked_divergence(log_probs: Tensor, other: Tensor, mask: Tensor) -> Tensor:
-    """KL(p || q) in nats of every row, p = exp(log_probs) and q = exp(other) over the same allowed tokens, float [...].
+def masked_divergence(
+    log_probs: Float[Tensor, "*rows token"],
+    other: Float[Tensor, "*rows token"],
+    mask: Bool[Tensor, "*rows token"],
+) -> Float[Tensor, "*rows"]:
+    """KL(p || q) in nats of every row, p = exp(log_probs) and q = exp(other) over the same allowed tokens.
 
     Example:
         >>> mask = torch.tensor([[True, True, False]])

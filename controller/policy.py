@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int32
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -118,12 +119,14 @@ class RecurrentPolicy(nn.Module):
         """A tracking runtime over the refined automaton: its `rows()` are what `step` and `forward` take."""
         return make_runtime(self.automaton, batch_size, self.budget, self.device, track=True, tables=self._tables)
 
-    def forward(self, inputs: Tensor, rows: Tensor) -> Tensor:
-        """Logits float [batch, time, V + 1] of recorded steps, all at once; disallowed tokens are not yet masked.
+    def forward(
+        self, inputs: Int32[Tensor, "batch time feature"], rows: Int32[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time token"]:
+        """Logits of recorded steps, all at once; disallowed tokens are not yet masked.
 
         Args:
-            inputs: int32 [batch, time, feature], in the order of FEATURES.
-            rows: int32 [batch, time], rows of `automaton.mask`.
+            inputs: In the order of FEATURES.
+            rows: Rows of `automaton.mask`.
         """
         batch, time, _ = inputs.shape
         ids = self.feature_ids(inputs.transpose(0, 1)).reshape(time * batch, -1)
@@ -132,13 +135,13 @@ class RecurrentPolicy(nn.Module):
         logits: Tensor = self.output(hidden).transpose(0, 1)
         return logits + functional.embedding(rows, self.start_logits)
 
-    def feature_ids(self, inputs: Tensor) -> Tensor:
-        """Rows of the embedding, int32 [..., features used]."""
+    def feature_ids(self, inputs: Int32[Tensor, "*rows feature"]) -> Int32[Tensor, "*rows used"]:
+        """Rows of the embedding, one for each feature that the preset uses."""
         used = inputs if self._columns is None else inputs[..., self._columns]
         return used + self.feature_offsets
 
-    def _position_rows(self, time: int) -> Tensor:
-        """[time, embedding] by position, the last repeated beyond the cap."""
+    def _position_rows(self, time: int) -> Float[Tensor, "time embedding"]:
+        """Embeddings by position, the last repeated beyond the cap."""
         extra = time - len(self.position)
         if extra <= 0:
             return self.position[:time]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
 from dslc.controller.masking import Runtime, masked_divergence, masked_entropy, masked_log_softmax
@@ -20,18 +21,18 @@ CHECK_EVERY = 16
 class Steps:
     """What a policy needs in order to score sequences: their tokens, and what it saw at every step."""
 
-    tokens: Tensor
-    """int32 [batch, time], filled up with the padding id."""
-    lengths: Tensor
-    """int64 [batch]."""
-    inputs: Tensor
-    """int32 [batch, time, feature], in the order of `dslc.controller.policy.FEATURES`."""
-    rows: Tensor
-    """int32 [batch, time] rows of the policy's mask."""
+    tokens: Int32[Tensor, "batch time"]
+    """Filled up with the padding id."""
+    lengths: Int64[Tensor, "batch"]
+    """Number of tokens of each sequence."""
+    inputs: Int32[Tensor, "batch time feature"]
+    """In the order of `dslc.controller.policy.FEATURES`."""
+    rows: Int32[Tensor, "batch time"]
+    """Rows of the policy's mask."""
 
     @property
-    def is_token(self) -> Tensor:
-        """bool [batch, time], False after the end of a sequence."""
+    def is_token(self) -> Bool[Tensor, "batch time"]:
+        """False after the end of a sequence."""
         return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
 
     def token_tuples(self) -> list[tuple[int, ...]]:
@@ -45,19 +46,19 @@ class Rollout:
     """A batch of sampled sequences."""
 
     steps: Steps
-    log_probs: Tensor
-    """float32 [batch, time] nats of the sampled tokens; 0 after the end."""
-    entropies: Tensor
-    """float32 [batch, time] nats of the distributions sampled from; 0 after the end."""
+    log_probs: Float[Tensor, "batch time"]
+    """Of the sampled tokens, in nats; 0 after the end."""
+    entropies: Float[Tensor, "batch time"]
+    """Of the distributions sampled from, in nats; 0 after the end."""
 
     @property
-    def tokens(self) -> Tensor:
-        """int32 [batch, time], filled up with the padding id."""
+    def tokens(self) -> Int32[Tensor, "batch time"]:
+        """Filled up with the padding id."""
         return self.steps.tokens
 
     @property
-    def lengths(self) -> Tensor:
-        """int64 [batch]."""
+    def lengths(self) -> Int64[Tensor, "batch"]:
+        """Number of tokens of each sequence."""
         return self.steps.lengths
 
 
@@ -65,12 +66,12 @@ class Rollout:
 class Score:
     """What a policy says of recorded sequences; differentiable unless made under `no_grad`."""
 
-    log_probs: Tensor
-    """float32 [batch, time] nats of the recorded tokens; 0 after the end."""
-    entropies: Tensor
-    """float32 [batch, time] nats of the policy's distributions; 0 after the end."""
-    divergences: Tensor | None = None
-    """float32 [batch, time] nats, KL(policy || reference), where a reference was given."""
+    log_probs: Float[Tensor, "batch time"]
+    """Of the recorded tokens, in nats; 0 after the end."""
+    entropies: Float[Tensor, "batch time"]
+    """Of the policy's distributions, in nats; 0 after the end."""
+    divergences: Float[Tensor, "batch time"] | None = None
+    """KL(policy || reference) in nats, where a reference was given."""
 
 
 @torch.no_grad()
@@ -118,18 +119,20 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     return Rollout(recorded, torch.cat(log_probs, 1)[:, :time], torch.cat(entropies, 1)[:, :time])
 
 
-def observe(runtime: Runtime, previous: Tensor) -> tuple[Tensor, Tensor]:
-    """Inputs (int32 [batch, feature]) and mask rows (int32 [batch]) of the step that comes, as copies."""
+def observe(
+    runtime: Runtime, previous: Int32[Tensor, "batch"]
+) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
+    """Inputs and mask rows of the step that comes, as copies."""
     inputs = torch.stack((previous, runtime.slot, runtime.parent, runtime.sibling), 1)
     return inputs, runtime.rows().clone()
 
 
-def draw_tokens(probs: Tensor, uniform: Tensor) -> Tensor:
-    """One token a row by inverting the cumulative distribution, int32 [batch]; never one of probability 0.
+def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "batch 1"]) -> Int32[Tensor, "batch"]:
+    """One token a row by inverting the cumulative distribution; never one of probability 0.
 
     Args:
-        probs: float [batch, V + 1], not negative, none zero everywhere.
-        uniform: float [batch, 1] in [0, 1).
+        probs: Not negative, and no row zero everywhere.
+        uniform: In [0, 1).
     """
     cumulative = probs.cumsum(-1)
     if probs.device.type == "cpu":
@@ -138,7 +141,9 @@ def draw_tokens(probs: Tensor, uniform: Tensor) -> Tensor:
     return _draw_from_unordered(probs, cumulative, uniform)
 
 
-def _draw_from_unordered(probs: Tensor, cumulative: Tensor, uniform: Tensor) -> Tensor:
+def _draw_from_unordered(
+    probs: Float[Tensor, "batch token"], cumulative: Float[Tensor, "batch token"], uniform: Float[Tensor, "batch 1"]
+) -> Int32[Tensor, "batch"]:
     """As `draw_tokens`, where a parallel sum need not grow to the last bit.
 
     Tokens of probability 0 are left out by name, and the number is scaled by the largest sum over the others: one is

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
+from jaxtyping import Float, Int32
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from dslc.controller.policy import RecurrentPolicy
+from dslc.controller.policy import RecurrentPolicy
 
 
 class Stepper:
@@ -41,11 +39,11 @@ class Stepper:
         self._sigmoids = self._gates[:, : 3 * size]
         self._parts = self._gates.chunk(4, 1)
 
-    def step(self, inputs: Tensor, position: int) -> Tensor:
-        """What the network adds to the starting logits of the next step, float [batch, V + 1].
+    def step(self, inputs: Int32[Tensor, "batch feature"], position: int) -> Float[Tensor, "batch token"]:
+        """What the network adds to the starting logits of the next step.
 
         Args:
-            inputs: int32 [batch, feature], in the order of `dslc.controller.policy.FEATURES`.
+            inputs: In the order of `dslc.controller.policy.FEATURES`.
             position: Number of tokens that precede.
         """
         gates = self._gates

@@ -1,23 +1,26 @@
 """Losses of policy search: pure functions of log-probabilities, to be minimised.
 
 Conventions, as in the papers: a sequence's terms are summed over its tokens and averaged over the sequences of the
-batch. Log-probabilities are float [batch, time] in nats with 0 after the end of a sequence, those of the masked,
-renormalised distribution; `is_token` is bool [batch, time], False after the end.
+batch. Log-probabilities are in nats with 0 after the end of a sequence, those of the masked, renormalised distribution;
+`is_token` is False after the end. The batch's m sequences are the first axis.
 """
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 
-def reinforce_loss(log_probs: Tensor, rewards: Tensor, baseline: Tensor | float) -> Tensor:
+def reinforce_loss(
+    log_probs: Float[Tensor, "batch time"], rewards: Float[Tensor, "batch"], baseline: Float[Tensor, ""] | float
+) -> Float[Tensor, ""]:
     """-(1/m) sum_k sum_t log P(a_t | a_<t) (R_k - b): its gradient is minus the estimate of that of the expected
     reward.
 
     Args:
-        log_probs: [m, time].
-        rewards: R, [m].
+        log_probs: Of the sampled tokens.
+        rewards: R.
         baseline: b; unbiased if it does not depend on this batch.
 
     Source:
@@ -30,8 +33,8 @@ def reinforce_loss(log_probs: Tensor, rewards: Tensor, baseline: Tensor | float)
     return -(log_probs.sum(1) * (rewards - baseline)).mean()
 
 
-def normalise_advantages(rewards: Tensor) -> Tensor:
-    """(R - mean) / standard deviation over the batch, [m]; zeros if all rewards are equal.
+def normalise_advantages(rewards: Float[Tensor, "batch"]) -> Float32[Tensor, "batch"]:
+    """(R - mean) / standard deviation over the batch; zeros if all rewards are equal.
 
     The scale of the rewards then does not matter, and neither does their sign. In float64, so that a spread far below
     the rewards' size survives.
@@ -49,18 +52,22 @@ def normalise_advantages(rewards: Tensor) -> Tensor:
 
 
 def ppo_clip_loss(
-    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, is_token: Tensor, clip: float
-) -> Tensor:
+    log_probs: Float[Tensor, "batch time"],
+    old_log_probs: Float[Tensor, "batch time"],
+    advantages: Float[Tensor, "batch"],
+    is_token: Bool[Tensor, "batch time"],
+    clip: float,
+) -> Float[Tensor, ""]:
     """-(1/m) sum_k sum_t min(r A_k, clip(r, 1 - e, 1 + e) A_k), with r the ratio of new to old probability of a token.
 
     The minimum bounds how much a sample can gain, whatever the sign of its advantage: r stops mattering above 1 + e
     where A > 0 and below 1 - e where A < 0, and never in the direction that makes the objective worse.
 
     Args:
-        log_probs: [m, time] under the policy being improved.
-        old_log_probs: [m, time] under the policy that sampled, without gradient.
-        advantages: A, [m].
-        is_token: [m, time].
+        log_probs: Under the policy being improved.
+        old_log_probs: Under the policy that sampled, without gradient.
+        advantages: A.
+        is_token: Which of them count.
         clip: e.
 
     Source:
@@ -76,11 +83,11 @@ def ppo_clip_loss(
     return -(gain * is_token).sum(1).mean()
 
 
-def priority_queue_loss(log_probs: Tensor) -> Tensor:
+def priority_queue_loss(log_probs: Float[Tensor, "batch time"]) -> Float[Tensor, ""]:
     """-(1/K) sum_k log P(sequence k) over the K best distinct sequences so far.
 
     Args:
-        log_probs: [K, time], K at least 1.
+        log_probs: Of the K sequences, K at least 1.
 
     Source:
         abolafia2018.
@@ -92,12 +99,12 @@ def priority_queue_loss(log_probs: Tensor) -> Tensor:
     return -log_probs.sum(1).mean()
 
 
-def entropy(entropies: Tensor, is_token: Tensor) -> Tensor:
+def entropy(entropies: Float[Tensor, "batch time"], is_token: Bool[Tensor, "batch time"]) -> Float[Tensor, ""]:
     """(1/m) sum_k sum_t H_t, the mean over sequences of their summed entropies; subtracted from a loss times a weight.
 
     Args:
-        entropies: [m, time] nats.
-        is_token: [m, time].
+        entropies: Of the distributions, in nats.
+        is_token: Which of them count.
 
     Example:
         >>> entropy(torch.tensor([[1.0, 2.0], [3.0, 9.0]]), torch.tensor([[True, True], [True, False]]))

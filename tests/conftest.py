@@ -10,6 +10,11 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("DSLC_CHECK", "1")
 
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+if os.environ["DSLC_CHECK"] == "1":
+    # Shapes and dtypes stand in signatures; from here on each call of these modules is held to them.
+    install_import_hook(["dslc.controller", "dslc.search.losses"], "beartype.beartype")
 
 settings.register_profile(
     "dslc",
