@@ -9,7 +9,7 @@ import pytest
 
 import dslc
 from dslc.space import Space
-from tests.soaks.builds import GRADIENT, PARAMETERS, VALUE, spaces_with_targets, try_program, try_samples, write_row
+from tests.soaks.builds import GRADIENT, PARAMETERS, VALUE, spaces_with_targets, try_program, try_programs, write_row
 
 NUM_SAMPLES = 20
 SPACES = tuple(spaces_with_targets())
@@ -25,7 +25,8 @@ def test_every_shipped_grammar_with_a_target_is_tried() -> None:
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{space.name}-{space.start}")
 def test_samples_build_and_run(space: Space) -> None:
     """What is not finite may be so; no emitted code raises, and no sentence fails without a reason of its own."""
-    reasons = try_samples(space, NUM_SAMPLES // 4 if space.target == "conv_net" else NUM_SAMPLES, "even")
+    num_samples = NUM_SAMPLES // 4 if space.target == "conv_net" else NUM_SAMPLES
+    reasons = try_programs(space.samples(num_samples, seed=0, lengths="even"))
     unknown = {r for r in reasons if r not in (VALUE, GRADIENT, PARAMETERS) and not MEANINGLESS.fullmatch(r)}
     assert not unknown
 

@@ -1,14 +1,15 @@
 """How many uniform samples of the shipped grammars are programs that run: build, forward, backward, all finite.
 
-Each sample is built with its target's example arguments and given standard normal inputs of its graph's input shapes. A
-module's and a function's outputs are added up and differentiated by the inputs and the trained tensors; an optimizer
-takes three steps on a small regression. All in float32.
+A start with fewer sentences than samples wanted is tried in full instead. Each sample is built with its target's
+example arguments and given standard normal inputs of its graph's input shapes. A module's and a function's outputs are
+added up and differentiated by the inputs and the trained tensors; an optimizer takes three steps on a small regression.
+All in float32.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from dslc.program.graph import Graph
 from dslc.program.load import explain_exception
 from dslc.program.targets import Built
 from dslc.program.tensor_type import REST, TensorType, size_of
-from dslc.space import Lengths, Program, Space
+from dslc.space import Program, Space
 
 FEWER: Mapping[str, int] = {"conv_net": 4}
 """By target: the number of samples is divided by this where a sample is a whole network."""
@@ -49,9 +50,13 @@ def soak_builds(count: int) -> str:
     print("|---|---|---|---|---|---|", flush=True)
     starts = samples = failed = 0
     for space in spaces_with_targets():
-        num_samples = max(1, count // FEWER.get(space.target or "", 1))
-        reasons = try_samples(space, num_samples, "uniform")
-        even = try_samples(space, num_samples, "even") if has_lengths(space) else None
+        num_samples = min(max(1, count // FEWER.get(space.target or "", 1)), space.count())
+        is_all = num_samples == space.count()
+        drawn = [space[index] for index in range(num_samples)] if is_all else space.samples(num_samples, seed=0)
+        reasons = try_programs(drawn)
+        even = None
+        if has_lengths(space) and not is_all:
+            even = try_programs(space.samples(num_samples, seed=0, lengths="even"))
         print(write_row(space, num_samples, reasons, even), flush=True)
         starts, samples = starts + 1, samples + num_samples * (1 if even is None else 2)
         failed += sum(reasons[code] + (even or Counter())[code] for code in RAISED)
@@ -77,8 +82,9 @@ def has_lengths(space: Space) -> bool:
 def write_row(space: Space, num_samples: int, reasons: Counter[str], even: Counter[str] | None) -> str:
     """A row of the table: the share without a reason, and the reasons by number."""
     rest = ", ".join(f"{reason} × {number:,}" for reason, number in reasons.most_common()) or "none"
+    samples = f"all {num_samples:,}" if num_samples == space.count() else f"{num_samples:,}"
     shares = _percent(num_samples, reasons), "same" if even is None else _percent(num_samples, even)
-    return f"| {space.name} | `{space.start}` | {num_samples:,} | {shares[0]} | {rest} | {shares[1]} |"
+    return f"| {space.name} | `{space.start}` | {samples} | {shares[0]} | {rest} | {shares[1]} |"
 
 
 def _percent(num_samples: int, reasons: Counter[str]) -> str:
@@ -86,14 +92,14 @@ def _percent(num_samples: int, reasons: Counter[str]) -> str:
     return f"{1000 * (num_samples - reasons.total()) // num_samples / 10:g}%"
 
 
-def try_samples(space: Space, num_samples: int, lengths: Lengths) -> Counter[str]:
-    """Why samples are not finite, each sample by its first reason; those that are have none."""
+def try_programs(programs: Iterable[Program]) -> Counter[str]:
+    """Why programs are not finite, each by its first reason; those that are have none."""
     reasons: Counter[str] = Counter()
-    for number, program in enumerate(space.samples(num_samples, seed=0, lengths=lengths)):
+    for number, program in enumerate(programs):
         try:
             reason = try_program(program, seed=number)
         except Exception as error:
-            message = f"{space.name}, start {space.start}: `{program.text}` breaks dslc: {error!r}"
+            message = f"{program.space!r}: `{program.text}` breaks dslc: {error!r}"
             raise AssertionError(message) from error
         if reason is not None:
             reasons[reason] += 1
