@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dslc.automaton.count import Counts
-from dslc.automaton.derive import tokens_to_derivation
 from dslc.automaton.encode import encode_text
-from dslc.automaton.render import render_derivation
+from dslc.automaton.render import render_tokens
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.starting import StartingTable, starting_table
 from dslc.automaton.tables import Token
@@ -21,8 +20,8 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
-from dslc.program.constants import fitted_nodes, with_constants
 from dslc.program.configure import configure_target
+from dslc.program.constants import fitted_nodes, with_constants
 from dslc.program.decode import decode_tokens
 from dslc.program.graph import Graph
 from dslc.program.targets import Built, Target
@@ -237,6 +236,18 @@ class Space:
 
     # --- drawing --------------------------------------------------------------------------------------------------
 
+    def draw(self, what: Literal["automaton", "railroad"] = "railroad") -> Drawing:
+        """A drawing of the grammar, as syntax diagrams or as the automaton that it became."""
+        from dslc.program.draw import draw_automaton, draw_railroad
+
+        if what == "automaton":
+            title = f"{self.name}: {self.start}, at most {self.max_tokens} tokens"
+            return draw_automaton(self.lowering.automaton, title=title)
+        return draw_railroad(self.compilation.grammar, self.start, title=f"{self.name}: {self.start}")
+
+    def _repr_svg_(self) -> str:
+        return self.draw().svg
+
     def meaning(self) -> Target:
         """The target.
 
@@ -282,7 +293,7 @@ class Program:
     @cached_property
     def text(self) -> str:
         """The rendered sentence."""
-        return render_derivation(self.space.lowering.bnf, tokens_to_derivation(self.space.lowering, self.tokens))
+        return render_tokens(self.space.lowering, self.tokens)
 
     @cached_property
     def tree(self) -> ParseTree:
@@ -343,10 +354,12 @@ class Program:
         return sum(int(parameter.numel()) for parameter in module.parameters())
 
     def draw(self, what: Literal["tree", "graph"] = "graph") -> Drawing:
-        """A drawing of the tree or the graph, with `.svg` and `.save(path)`."""
+        """A drawing of the tree or the graph, with `.svg`, `.dot` and `.save(path)`."""
         from dslc.program.draw import draw_graph, draw_tree
 
-        return draw_tree(self.tree, title=self.text) if what == "tree" else draw_graph(self.graph, title=self.text)
+        if what == "tree":
+            return draw_tree(self.tree, title=self.text)
+        return draw_graph(self.graph, title=self.text, target=self.space.meaning())
 
 
 def compile(path: str | Path, *, start: str | None = None, max_tokens: int | None = None) -> Space:

@@ -77,7 +77,7 @@ class Terminal:
                 )
             )
 
-    def write_file(self, path: Path, text: str, *, is_forced: bool) -> Path:
+    def write_file(self, path: Path, content: str | bytes, *, is_forced: bool) -> Path:
         """Write a file that a command was asked for, and return its path.
 
         Raises:
@@ -86,7 +86,7 @@ class Terminal:
         self.refuse_existing(path, is_forced=is_forced)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
         except OSError as error:
             raise DslcError(
                 Diagnostic(

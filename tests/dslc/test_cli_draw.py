@@ -53,7 +53,7 @@ def test_nothing_is_overwritten() -> None:
 
 
 def test_unknown_suffix() -> None:
-    done = run("draw", "activation", "-o", "a.png")
+    done = run("draw", "activation", "-o", "a.jpg")
     assert done.code == 1
     assert "DSLC581" in done.err
     assert list(Path().iterdir()) == []
@@ -64,6 +64,25 @@ def test_a_graph_needs_a_target() -> None:
     done = run("draw", "plain.lark", "--what", "graph")
     assert done.code == 1
     assert "DSLC401" in done.err
+
+
+def test_a_picture_of_pixels() -> None:
+    assert run("draw", "activation", "x x identity sigmoid mul", "-o", "a.png", "--json").document["files"] == ["a.png"]
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("what", ["automaton", "railroad"])
+@pytest.mark.parametrize("suffix", ["svg", "png", "dot"])
+def test_a_grammar_in_every_format(what: str, suffix: str) -> None:
+    assert run("draw", "rnn_cell", "--start", "base_2", "--what", what, "-o", f"a.{suffix}").code == 0
+    content = Path(f"a.{suffix}").read_bytes()
+    assert content.startswith({"svg": b"<svg ", "png": b"\x89PNG", "dot": b"digraph "}[suffix])
+
+
+def test_a_grammar_has_no_sentence() -> None:
+    done = run("draw", "activation", "x x identity sigmoid mul", "--what", "railroad")
+    assert done.code == 2
+    assert "leave the sentence out" in done.err
 
 
 def test_best_brings_its_own_grammar() -> None:

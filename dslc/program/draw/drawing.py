@@ -1,16 +1,20 @@
-"""Drawing: a figure as DOT and SVG text."""
+"""Drawing: a picture as SVG and DOT text and as PNG."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import final
 
 import graphviz
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.draw.figure import Figure
-from dslc.program.draw.layout import place_boxes
+from dslc.program.draw.fold import fold_placement
+from dslc.program.draw.layout import place_figure
+from dslc.program.draw.rasterize import rasterize_svg
 from dslc.program.draw.write_dot import write_dot
 from dslc.program.draw.write_svg import write_svg
 
@@ -18,55 +22,51 @@ MAX_BOXES = 2000
 """Most boxes that are laid out; DOT text has no limit."""
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A drawn tree or graph; shows itself in a notebook."""
-
-    figure: Figure
+class Drawing(ABC):
+    """A picture; shows itself in a notebook."""
 
     @property
+    @abstractmethod
     def title(self) -> str:
-        """What stands above the figure, normally the sentence."""
-        return self.figure.title
+        """What stands above the picture, normally the sentence."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def dot(self) -> str:
         """DOT text, good for any Graphviz program."""
-        return write_dot(self.figure)
 
     @property
-    def source(self) -> graphviz.Source:
-        """The figure as the `graphviz` package knows it."""
-        return graphviz.Source(self.dot)
-
-    @cached_property
+    @abstractmethod
     def svg(self) -> str:
         """SVG text, laid out when first asked for.
 
         Raises:
-            DslcError: DSLC582 where no layout program works, DSLC584 for more than MAX_BOXES boxes.
+            DslcError: DSLC582 where no layout program works, DSLC584 for more boxes than are laid out.
         """
-        if len(self.figure.boxes) > MAX_BOXES:
-            raise DslcError(
-                Diagnostic(
-                    Code.DRAWING_TOO_LARGE,
-                    Severity.ERROR,
-                    f"the figure has {len(self.figure.boxes)} boxes, the limit is {MAX_BOXES}",
-                    help="draw a shorter sentence, or write a `.dot` file, which has no limit",
-                )
-            )
-        return write_svg(self.figure, place_boxes(self.dot, len(self.figure.boxes)))
+
+    @property
+    def source(self) -> graphviz.Source:
+        """The picture as the `graphviz` package knows it."""
+        return graphviz.Source(self.dot)
+
+    def png(self) -> bytes:
+        """The picture as PNG, in light colours on white.
+
+        Raises:
+            DslcError: as for `svg`, and DSLC584 for a picture of too many pixels.
+        """
+        return rasterize_svg(self.svg)
 
     def save(self, path: str | Path) -> Path:
-        """Write the figure in the format of the path's suffix, `.svg`, `.dot` or `.gv`, and return the path.
+        """Write the picture in the format of the path's suffix, `.svg`, `.png`, `.dot` or `.gv`, and return the path.
 
         Raises:
             DslcError: DSLC581 for another suffix, DSLC583 where the file cannot be written.
         """
         path = Path(path)
-        text = render_as(self, path)
+        content = render_as(self, path)
         try:
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
         except OSError as error:
             raise DslcError(
                 Diagnostic(
@@ -82,18 +82,52 @@ class Drawing:
         return self.svg
 
 
-def render_as(drawing: Drawing, path: Path) -> str:
-    """The text of a drawing in the format of the path's suffix; raises DslcError (DSLC581) for an unknown one."""
+@final
+@dataclass(frozen=True)
+class FigureDrawing(Drawing):
+    """A drawn figure: boxes with arrows between them."""
+
+    figure: Figure
+
+    @property
+    def title(self) -> str:
+        """As of the figure."""
+        return self.figure.title
+
+    @cached_property
+    def dot(self) -> str:
+        """As of every drawing."""
+        return write_dot(self.figure)
+
+    @cached_property
+    def svg(self) -> str:
+        """As of every drawing."""
+        if len(self.figure.boxes) > MAX_BOXES:
+            raise DslcError(
+                Diagnostic(
+                    Code.DRAWING_TOO_LARGE,
+                    Severity.ERROR,
+                    f"the figure has {len(self.figure.boxes)} boxes, the limit is {MAX_BOXES}",
+                    help="draw something smaller, or write a `.dot` file, which has no limit",
+                )
+            )
+        return write_svg(self.figure, fold_placement(self.figure, place_figure(self.figure)))
+
+
+def render_as(drawing: Drawing, path: Path) -> bytes:
+    """A drawing in the format of the path's suffix; raises DslcError (DSLC581) for an unknown one."""
     suffix = path.suffix.lower()
     if suffix == ".svg":
-        return drawing.svg + "\n"
+        return f"{drawing.svg}\n".encode()
+    if suffix == ".png":
+        return drawing.png()
     if suffix in (".dot", ".gv"):
-        return drawing.dot
+        return drawing.dot.encode()
     raise DslcError(
         Diagnostic(
             Code.DRAWING_FORMAT,
             Severity.ERROR,
             f"cannot draw to `{path}`: " + (f"`{suffix}` is not a known format" if suffix else "it has no suffix"),
-            help="end the name in `.svg` for a picture, or in `.dot` or `.gv` for Graphviz",
+            help="end the name in `.svg` or `.png` for a picture, or in `.dot` or `.gv` for Graphviz",
         )
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 
+from dslc.program.draw.curve import Curve
 from dslc.program.draw.palette import Kind
 
 NAME_SIZE = 13
 NOTE_SIZE = 10
 LINE_SIZE = 11
-CAPTION_SIZE = 8
+CAPTION_SIZE = 9
 VALUE_SIZE = 13
-EDGE_SIZE = 10
+EDGE_SIZE = 11
 """Font sizes in pixels; a pixel of a figure is a point of its DOT text."""
 
 PADDING = 8
@@ -21,17 +23,27 @@ CELL_GAP = 4
 CELL_PADDING = 5
 LINE_STEP = 15
 HEAD_HEIGHT = 19
-CELL_HEIGHT = 31
+CELL_HEIGHT = 32
 PLAIN_CELL_HEIGHT = 21
 
 _CELLS_A_ROW = 6
 _CELLS_A_ROW_OF_MANY = 12
-_MANY_CELLS = 24
+_MANY_CELLS = 36
 _LONGEST_VALUE = 28
 
 _SIGNS = {"\n": "↵", "\r": "␍", "\t": "⇥"}
-_NARROW = frozenset("ijltfrI.,:;'|!()[]{}/\\ -")
-_WIDE = frozenset("mwMW@%—…")
+_EMS = (
+    (0.32, "' ,.·ijlIJ"),
+    (0.42, "|/:;\\-()[]ft⌈⌉!²³r"),
+    (0.55, '*_`–sz?εcL"'),
+    (0.70, "KAVBRXZC"),
+    (0.84, "UHNDG&OQw#+<=>^~×←→−↵⇥"),
+    (1.00, "M∅%mW@…"),
+)
+_EMS_BY_CHARACTER = {character: ems for ems, characters in _EMS for character in characters}
+"""Widths of letters in DejaVu Sans, which is wider than Helvetica and Arial; all others have the next."""
+_OTHER_EMS = 0.64
+_WIDE_EMS = 1.05
 
 
 def show_text(text: str) -> str:
@@ -62,19 +74,11 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
         >>> text_width("mm", 10) > text_width("ii", 10)
         True
     """
-    ems = 0.0
-    for character in text:
-        if unicodedata.east_asian_width(character) in "WF":
-            ems += 1.05
-        elif character in _NARROW:
-            ems += 0.36
-        elif character in _WIDE:
-            ems += 0.95
-        elif character.isupper() or character == "_":
-            ems += 0.70
-        else:
-            ems += 0.60
-    return ems * size * (1.08 if bold else 1.0)
+    ems = sum(
+        _WIDE_EMS if unicodedata.east_asian_width(character) in "WF" else _EMS_BY_CHARACTER.get(character, _OTHER_EMS)
+        for character in text
+    )
+    return ems * size * (1.13 if bold else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +102,11 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Box:
-    """One box: a name with a faint note, lines of text, then rows of cells."""
+class Block:
+    """Cells in rows, with a line of text below where there is something to say of all of them."""
 
-    kind: Kind
-    name: str = ""
-    note: str = ""
-    lines: tuple[str, ...] = ()
-    cells: tuple[Cell, ...] = ()
-    tooltip: str = ""
+    cells: tuple[Cell, ...]
+    line: str = ""
 
     @cached_property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
@@ -139,6 +139,35 @@ class Box:
         return sum(self.column_widths) + CELL_GAP * max(0, len(self.column_widths) - 1)
 
     @property
+    def width(self) -> float:
+        """Pixels."""
+        return max(self.cells_width, text_width(self.line, LINE_SIZE))
+
+    @property
+    def height(self) -> float:
+        """Pixels."""
+        return (self.cell_height + CELL_GAP) * len(self.rows) + (LINE_STEP if self.line else 0.0)
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box: a name with a faint note, lines of text, then blocks of cells."""
+
+    kind: Kind
+    name: str = ""
+    note: str = ""
+    lines: tuple[str, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    """A block without a line of its own, before the others."""
+    blocks: tuple[Block, ...] = ()
+    tooltip: str = ""
+
+    @cached_property
+    def all_blocks(self) -> tuple[Block, ...]:
+        """`cells` and `blocks`."""
+        return ((Block(self.cells),) if self.cells else ()) + self.blocks
+
+    @property
     def head_width(self) -> float:
         """Width of name and note, in pixels."""
         note = text_width("  " + self.note, NOTE_SIZE) if self.note else 0.0
@@ -147,15 +176,16 @@ class Box:
     @property
     def width(self) -> float:
         """Pixels."""
-        widest = max(self.head_width, self.cells_width, *(text_width(line, LINE_SIZE) for line in self.lines), 12.0)
-        return widest + 2 * PADDING
+        texts = (text_width(line, LINE_SIZE) for line in self.lines)
+        return max(self.head_width, 12.0, *texts, *(block.width for block in self.all_blocks)) + 2 * PADDING
 
     @property
     def height(self) -> float:
         """Pixels."""
         head = HEAD_HEIGHT if self.name else 0.0
-        cells = (self.cell_height + CELL_GAP) * len(self.rows)
-        return head + LINE_STEP * len(self.lines) + cells + (CELL_GAP if self.rows and not self.name else 0.0) + PADDING
+        blocks = sum(block.height for block in self.all_blocks)
+        gap = CELL_GAP if self.all_blocks and not self.name else 0.0
+        return head + LINE_STEP * len(self.lines) + blocks + gap + PADDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +195,15 @@ class Arrow:
     tail: int
     head: int
     text: str = ""
+    is_dashed: bool = False
+
+
+class Direction(Enum):
+    """Where a figure grows to, as Graphviz names it."""
+
+    DOWN = "TB"
+    UP = "BT"
+    RIGHT = "LR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +215,12 @@ class Figure:
     arrows: tuple[Arrow, ...]
     is_tree: bool
     """True: lines of a tree, without heads; False: arrows of a graph, routed around boxes."""
-    top_down: bool
-    """True: grows downwards; False: to the right."""
+    direction: Direction
+    last: tuple[int, ...] = ()
+    """Boxes that stand side by side where the figure ends."""
+    formula: str = ""
+    """What the figure computes, under its title."""
+    note: str = ""
+    """What holds of all boxes or arrows, under title and formula."""
+    curve: Curve | None = None
+    """What the figure computes, beside it."""

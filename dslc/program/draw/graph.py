@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from string import Formatter
+from typing import assert_never
 
-from dslc.program.draw.drawing import Drawing
-from dslc.program.draw.figure import Arrow, Box, Cell, Figure
+from dslc.program.draw.curve import trace_curve
+from dslc.program.draw.drawing import FigureDrawing
+from dslc.program.draw.figure import Arrow, Box, Cell, Direction, Figure
+from dslc.program.draw.group_nodes import Group, group_nodes, operand_names
 from dslc.program.draw.palette import Kind
 from dslc.program.graph import INPUT, Graph, Node
-from dslc.program.op_rules import AttributeValue, same_type
-from dslc.program.tensor_type import TensorType
+from dslc.program.op_rules import AttributeValue, Draw, Parameter, Spread, same_type
+from dslc.program.targets import Target
+from dslc.program.tensor_type import REST, TensorType
 
-_OPERANDS = ("a", "b")
+MOST_ARROWS_OF_AN_INPUT = 3
+"""An input with more is drawn once beside each of its users: as papers draw cells, where x stands below every leaf."""
+_COMMON = 0.6
+"""A shape on more of the arrows than this stands once in the figure's note instead."""
 
 
-def draw_graph(graph: Graph, title: str = "") -> Drawing:
-    """A drawing of a graph under `title`, normally the sentence; values flow downwards.
+def draw_graph(graph: Graph, title: str = "", target: Target | None = None) -> FigureDrawing:
+    """A drawing of a graph under `title`, normally the sentence; its target adds the formula and the curve it knows.
 
-    Modules that follow one another on one shape (a convolution, its normalisation, its activation) share a box. A
-    formula calls the inputs of its op `a` and `b`, and so do the arrows into it.
+    Values flow downwards, or upwards where there are several outputs, as papers draw recurrent cells. Values that one
+    part of the sentence makes one after the other share a box: a convolution, its normalisation and its activation. A
+    formula calls the inputs of its op `a`, `b` and so on, and so do the arrows into it. A shape that most arrows share
+    stands once above them all.
 
     Example:
         >>> from dslc.program.graph import GraphBuilder
@@ -27,31 +38,81 @@ def draw_graph(graph: Graph, title: str = "") -> Drawing:
         >>> builder = GraphBuilder()
         >>> x = builder.add_input("x", TensorType((Symbol("batch"), 8)))
         >>> figure = draw_graph(builder.finish(builder.add("sin", x))).figure
-        >>> [box.name for box in figure.boxes], figure.arrows[0]
-        (['x', 'sin', 'output'], Arrow(tail=0, head=1, text='batch × 8'))
+        >>> [box.name for box in figure.boxes], figure.note
+        (['x', 'sin', 'output'], 'every arrow carries batch × 8')
     """
-    hosts = _find_hosts(graph)
-    guests: dict[int, list[Node]] = {}
-    for node in graph:
-        if hosts[node.id] != node.id:
-            guests.setdefault(hosts[node.id], []).append(node)
+    groups = group_nodes(graph)
+    input_names, output_names = _endpoint_names(graph)
+    uses = Counter(source for group in groups for source in group.sources)
     boxes: list[Box] = []
     place: dict[int, int] = {}
-    arrows: list[Arrow] = []
-    for node in graph:
-        if hosts[node.id] != node.id:
-            place[node.id] = place[hosts[node.id]]
+    arrows: list[tuple[int, int, str, TensorType]] = []
+
+    def add_box(box: Box) -> int:
+        boxes.append(box)
+        return len(boxes) - 1
+
+    def add_input(number: int) -> int:
+        is_alone = uses[number] <= MOST_ARROWS_OF_AN_INPUT and len(graph.outputs) == 1
+        return add_box(Box(Kind.ENDPOINT, input_names[number], note="input" if is_alone else ""))
+
+    for group in groups:
+        first = group.host
+        if first.op == INPUT:
+            if uses[first.id] <= MOST_ARROWS_OF_AN_INPUT:
+                place[first.id] = add_input(first.id)
             continue
-        place[node.id] = len(boxes)
-        boxes.append(_node_box(node, guests.get(node.id, [])))
-        for operand, source in zip(_operand_names(node), node.inputs, strict=True):
-            text = shape_text(graph.nodes[source].type)
-            arrows.append(Arrow(place[source], place[node.id], f"{operand}: {text}" if operand else text))
-    for number, output in enumerate(graph.outputs):
-        name = "output" if len(graph.outputs) == 1 else f"output {number}"
-        arrows.append(Arrow(place[output], len(boxes), shape_text(graph.nodes[output].type)))
-        boxes.append(Box(Kind.ENDPOINT, name))
-    return Drawing(Figure(title, tuple(boxes), tuple(arrows), is_tree=False, top_down=True))
+        # An input that has no place of its own is drawn anew for each of its users.
+        copies = {source: add_input(source) for source in dict.fromkeys(group.sources) if source not in place}
+        box = add_box(_group_box(group))
+        place.update(dict.fromkeys((node.id for node in (first, *group.after)), box))
+        for operand, source in zip(operand_names(first), group.sources, strict=True):
+            arrows.append((copies.get(source, place.get(source, 0)), box, operand, graph.nodes[source].type))
+    last = []
+    for output, name in zip(graph.outputs, output_names, strict=True):
+        tail = place[output] if output in place else add_input(output)
+        last.append(add_box(Box(Kind.ENDPOINT, name)))
+        arrows.append((tail, last[-1], "", graph.nodes[output].type))
+    common, count = Counter(type for *_, type in arrows).most_common(1)[0]
+    # A shape of any axes says nothing.
+    is_common = count > _COMMON * len(arrows) or common.shape == (REST,)
+    drawn = []
+    for tail, head, operand, type in arrows:
+        shape = "" if is_common and type == common else shape_text(type)
+        drawn.append(Arrow(tail, head, ": ".join(part for part in (operand, shape) if part)))
+    which = "every arrow carries" if count == len(arrows) else "every other arrow carries"
+    interval = target.plot_inputs(graph) if target is not None else None
+    return FigureDrawing(
+        Figure(
+            title,
+            tuple(boxes),
+            tuple(drawn),
+            is_tree=False,
+            direction=Direction.UP if len(graph.outputs) > 1 else Direction.DOWN,
+            last=tuple(last) if len(last) > 1 else (),
+            formula=formula_text((target.write_formula(graph) if target is not None else None) or ""),
+            note=f"{which} {shape_text(common)}" if is_common and common.shape != (REST,) else "",
+            curve=trace_curve(graph, interval) if interval is not None else None,
+        )
+    )
+
+
+def _endpoint_names(graph: Graph) -> tuple[dict[int, str], list[str]]:
+    """What inputs (by id) and outputs are called.
+
+    Several outputs that have the types of the last inputs, in order, are the next values of those: one step of a
+    recurrence, whose values carry the time.
+    """
+    names = {node.id: str(node.attribute("name")) for node in graph.inputs}
+    count = len(graph.outputs)
+    if count == 1:
+        return names, ["output"]
+    states = graph.inputs[-count:]
+    if [node.type for node in states] != [graph.nodes[output].type for output in graph.outputs]:
+        return names, [f"output {number}" for number in range(1, count + 1)]
+    state_ids = {node.id for node in states}
+    shown = {i: f"{name}(t − 1)" if i in state_ids else f"{name}(t)" for i, name in names.items()}
+    return shown, [f"{names[node.id]}(t)" for node in states]
 
 
 def shape_text(type: TensorType) -> str:
@@ -66,70 +127,106 @@ def shape_text(type: TensorType) -> str:
     return " × ".join(texts) or "scalar"
 
 
-def _find_hosts(graph: Graph) -> list[int]:
-    """For every node the node whose box it stands in, itself unless it continues a chain of modules on one shape."""
-    uses = Counter(source for node in graph for source in node.inputs)
-    uses.update(graph.outputs)
-    hosts: list[int] = []
-    for node in graph:
-        source = graph.nodes[node.inputs[0]] if len(node.inputs) == 1 else None
-        continues = (
-            source is not None
-            and _is_module(node)
-            and _is_module(source)
-            and uses[source.id] == 1
-            and source.type == node.type
-            and not node.attributes  # a guest's box shows only its name: one with settings has a box of its own
-        )
-        hosts.append(hosts[source.id] if continues and source is not None else node.id)
-    return hosts
+def formula_text(formula: str) -> str:
+    """A formula in signs instead of their names.
+
+    Example:
+        >>> formula_text("beta_1 * x^2 + log(abs(x) + eps)")
+        'β_1 · x² + log(abs(x) + ε)'
+    """
+    formula = re.sub(r"\bbeta(?=\b|_\d)", "β", formula)
+    formula = re.sub(r"\beps\b", "ε", formula)
+    formula = re.sub(r"(?<=[\w)])\^([23])\b(?![.^])", lambda match: "²³"[int(match[1]) - 2], formula)
+    return formula.replace(" * ", " · ").replace("<-", "←")
 
 
-def _is_module(node: Node) -> bool:
-    return node.op != INPUT and node.spec.constructor is not None
-
-
-def _node_box(node: Node, guests: list[Node]) -> Box:
-    if node.op == INPUT:
-        return Box(Kind.ENDPOINT, str(node.attribute("name")), note="input")
-    lines = [_formula(node)] if _formula(node) else []
-    if guests:
-        lines.append(f"then {', '.join(guest.op for guest in guests)}")
-    cells = [Cell(name, _value_text(value)) for name, value in node.attributes]
-    lines += [f"trains {parameter.name}: {shape_text(parameter.shape)}" for parameter in node.parameters]
+def _group_box(group: Group) -> Box:
+    node = group.host
+    lines = [_formula(group)] if _formula(group) else []
+    if group.before:
+        lines += [f"trains {_count_names(group.before)}"]
+    lines += [_parameter_text(parameter) for parameter in node.parameters]
+    if group.after:
+        lines.append(f"then {', '.join(map(_guest_text, group.after))}")
+    # A value that a trained tensor starts from stands beside that tensor.
+    starts = {f"initial_{parameter.name}" for parameter in node.parameters}
+    cells = [Cell(name, _value_text(value)) for name, value in node.attributes if name not in starts]
     # The rule is worth its place only where the grammar calls the op something else.
     note = node.rule if node.rule not in ("", node.op) else ""
     tooltip = f"{node.rule or node.op}, tokens {node.tokens[0] + 1} to {node.tokens[1]}" if node.tokens[1] else node.op
-    return Box(_kind(node), node.op, note=note, lines=tuple(lines), cells=tuple(cells), tooltip=tooltip)
+    return Box(_kind(group), node.op, note=note, lines=tuple(lines), cells=tuple(cells), tooltip=tooltip)
 
 
-def _kind(node: Node) -> Kind:
-    if node.op == "constant":
+def _count_names(nodes: Sequence[Node]) -> str:
+    """`2 weight`, for the trained tensors of nodes that have only their formulas to show."""
+    counts = Counter(parameter.name for node in nodes for parameter in node.parameters)
+    return ", ".join(f"{count} {name}" + ("s" if count > 1 else "") for name, count in counts.items())
+
+
+def _guest_text(node: Node) -> str:
+    names = ", ".join(parameter.name for parameter in node.parameters)
+    return f"{node.op} (trains {names})" if names else node.op
+
+
+def _parameter_text(parameter: Parameter) -> str:
+    start = "" if parameter.initial is None else f", from {_initial_text(parameter.initial)}"
+    return f"trains {formula_text(parameter.name)}: {shape_text(parameter.shape)}{start}"
+
+
+def _initial_text(initial: float | tuple[float, ...] | Draw) -> str:
+    if not isinstance(initial, Draw):
+        return ", ".join(f"{number:g}" for number in (initial if isinstance(initial, tuple) else (initial,)))
+    match initial.spread:
+        case Spread.UNIFORM:
+            return f"U(-{initial.width:g}, {initial.width:g})"
+        case Spread.NORMAL:
+            return f"N(0, {initial.width:g}²)"
+        case _:
+            assert_never(initial.spread)
+
+
+def _kind(group: Group) -> Kind:
+    node = group.host
+    if not node.inputs:
         return Kind.CONSTANT
-    if node.parameters:
+    if any(member.parameters for member in (node, *group.before)):
         return Kind.TRAINED
     if node.spec.arity is None or not _is_elementwise(node):
         return Kind.SHAPE
-    return Kind.BINARY if node.spec.arity == 2 else Kind.UNARY
+    return Kind.UNARY if node.spec.arity < 2 else Kind.BINARY
 
 
 def _is_elementwise(node: Node) -> bool:
     return node.spec.type_rule is same_type
 
 
-def _formula(node: Node) -> str:
+class _Names(dict[str, str]):
+    """What a formula calls parameters and attributes: their own names."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+def _formula(group: Group) -> str:
     """What the op computes, where its name does not say it all."""
-    formula = node.spec.formula
-    if node.spec.arity is None or formula == f"{node.op}({{0}})" or not _is_elementwise(node):
+    node = group.host
+    if node.spec.arity is None or (not _is_elementwise(node) and not group.before):
         return ""
-    names = ("x",) if node.spec.arity == 1 else _OPERANDS
-    return formula.format(*names, beta="β").replace("eps", "ε")
-
-
-def _operand_names(node: Node) -> tuple[str, ...]:
-    is_binary = node.op != INPUT and node.spec.arity == 2
-    return _OPERANDS if is_binary else ("",) * len(node.inputs)
+    names = ("x",) if node.spec.arity == 1 else operand_names(node)
+    operands = list(names)
+    for guest in group.before:
+        operand = node.inputs.index(guest.id)
+        operands[operand] = guest.spec.formula.format(names[operand])
+    attributes = _Names({name: _value_text(value) for name, value in node.attributes})
+    text = Formatter().vformat(node.spec.formula, operands, attributes)
+    return "" if text in (f"{node.op}({', '.join(names)})", "x") else formula_text(text)
 
 
 def _value_text(value: AttributeValue) -> str:
-    return " × ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if not isinstance(value, tuple):
+        return str(value)
+    # Integers are sizes of one thing, other numbers are several things.
+    sizes = all(isinstance(number, int) for number in value)
+    return " × ".join(map(str, value)) if sizes else ", ".join(f"{number:g}" for number in value)

@@ -1,15 +1,18 @@
-"""DOT text to places, by the system's `dot` where there is one and else by its WebAssembly build."""
+"""Figure to places, by the system's `dot` where there is one and else by its WebAssembly build."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import graphviz
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.draw.figure import Arrow, Direction, Figure
+from dslc.program.draw.write_dot import write_dot
 
 Point = tuple[float, float]
 
@@ -31,19 +34,38 @@ class Placement:
     routes: tuple[Route, ...]
 
 
-def place_boxes(dot: str, num_boxes: int) -> Placement:
-    """Where each box `n0`, `n1`, ... of a DOT text goes, and the ways of its arrows in the order of the text.
+def place_figure(figure: Figure) -> Placement:
+    """Where each box of a figure goes, and the ways of its arrows in their order.
 
     Raises:
         DslcError: DSLC582 where no layout program works.
     """
+    dot = write_dot(figure, for_layout=True)
     layout = json.loads(_system_layout(dot) or _bundled_layout(dot))
-    centers: list[Point] = [(0.0, 0.0)] * num_boxes
+    centers: list[Point] = [(0.0, 0.0)] * len(figure.boxes)
     for item in layout.get("objects", ()):
+        if "pos" not in item:  # a rank, not a box
+            continue
         centers[int(item["name"][1:])] = _point(item["pos"])
-    # Graphviz lists edges by tail, the DOT text may not; the serial number is the order of the text.
-    edges = sorted(layout.get("edges", ()), key=lambda edge: int(edge["_gvid"]))
+    if figure.is_tree:
+        return Placement(tuple(centers), tuple(draw_branch(figure, centers, arrow) for arrow in figure.arrows))
+    # Graphviz lists edges in an order of its own.
+    edges = sorted(layout.get("edges", ()), key=lambda edge: int(edge["id"]))
     return Placement(tuple(centers), tuple(_route(edge) for edge in edges))
+
+
+def draw_branch(figure: Figure, centers: Sequence[Point], arrow: Arrow) -> Route:
+    """A line of a tree: from the middle of the parent's side to the middle of the child's."""
+    (x0, y0), (x1, y1) = centers[arrow.tail], centers[arrow.head]
+    if figure.direction is Direction.RIGHT:
+        x0 += figure.boxes[arrow.tail].width / 2
+        x1 -= figure.boxes[arrow.head].width / 2
+        middle = (x0 + x1) / 2
+        return Route(((x0, y0), (middle, y0), (middle, y1), (x1, y1)), None, None)
+    y0 += figure.boxes[arrow.tail].height / 2
+    y1 -= figure.boxes[arrow.head].height / 2
+    middle = (y0 + y1) / 2
+    return Route(((x0, y0), (x0, middle), (x1, middle), (x1, y1)), None, None)
 
 
 def _system_layout(dot: str) -> str | None:

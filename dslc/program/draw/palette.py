@@ -49,6 +49,8 @@ INK = Shade("#15191e", "#eef1f4")
 """Text in a box."""
 FAINT_INK = Shade("#56606b", "#a9b4bf")
 """Second-rank text in a box."""
+CURVE = Shade("#2f6fb3", "#6aa9ea")
+"""A program's values."""
 OUTSIDE = "#717881"
 """Lines and text outside boxes: contrast 4.5 on white, 4.2 on Chromium's dark canvas."""
 
@@ -62,6 +64,7 @@ def style_sheet() -> str:
     """
     scope = "svg.dslc-drawing"
     swaps = [f"{scope} .ink{{fill:{INK.dark}}}", f"{scope} .faint{{fill:{FAINT_INK.dark}}}"]
+    swaps.append(f"{scope} .curve{{stroke:{CURVE.dark}}}")
     for kind in Kind:
         tone = kind.value
         swaps.append(f"{scope} .{kind.class_name}{{fill:{tone.fill.dark};stroke:{tone.line.dark}}}")

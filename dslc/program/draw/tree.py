@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dslc.program.draw.drawing import Drawing
-from dslc.program.draw.figure import Arrow, Box, Cell, Figure
+from dslc.program.draw.drawing import FigureDrawing
+from dslc.program.draw.figure import Arrow, Box, Cell, Direction, Figure
 from dslc.program.draw.palette import Kind
 from dslc.program.tree import Leaf, ParseTree
 
 _WIDEST_TOP_DOWN = 900
-"""Pixels that the boxes at the bottom may take side by side; a figure with more grows to the right instead."""
+"""Pixels that the boxes at the bottom may take side by side; with more, the way that fits a page better is taken."""
+_ACROSS, _BELOW = 40, 30
+"""About how far apart boxes of a tree are, in pixels."""
+_SHAPE = 1.5
+"""Width of a page by its height."""
 
 _Leaves = tuple[Leaf | None, ...]
 
 
-def draw_tree(tree: ParseTree, title: str = "") -> Drawing:
+def draw_tree(tree: ParseTree, title: str = "") -> FigureDrawing:
     """A drawing of a parse tree under `title`, normally the sentence.
 
     A box names the alternative taken, with the rule's own name beside it where the two differ. Terminals stand in the
@@ -29,11 +33,12 @@ def draw_tree(tree: ParseTree, title: str = "") -> Drawing:
     """
     boxes: list[Box] = []
     arrows: list[Arrow] = []
-    bottom_width = 0.0
+    bottoms: list[Box] = []
+    levels: list[list[Box]] = []
     # A loop with its own stack: a left-recursive sentence nests as deeply as it is long.
-    stack: list[tuple[ParseTree | _Leaves, int | None]] = [(tree, None)]
+    stack: list[tuple[ParseTree | _Leaves, int | None, int]] = [(tree, None, 0)]
     while stack:
-        item, parent = stack.pop()
+        item, parent, depth = stack.pop()
         number = len(boxes)
         below: list[ParseTree | _Leaves] = []
         if isinstance(item, ParseTree):
@@ -47,11 +52,24 @@ def draw_tree(tree: ParseTree, title: str = "") -> Drawing:
             boxes.append(Box(Kind.LEAF, cells=tuple(map(_cell, item))))
         if parent is not None:
             arrows.append(Arrow(parent, number))
+        if depth == len(levels):
+            levels.append([])
+        levels[depth].append(boxes[number])
         if not below:
-            bottom_width += boxes[number].width
-        stack.extend((child, number) for child in reversed(below))
-    top_down = bottom_width <= _WIDEST_TOP_DOWN
-    return Drawing(Figure(title, tuple(boxes), tuple(arrows), is_tree=True, top_down=top_down))
+            bottoms.append(boxes[number])
+        stack.extend((child, number, depth + 1) for child in reversed(below))
+    direction = _choose_direction(bottoms, levels)
+    return FigureDrawing(Figure(title, tuple(boxes), tuple(arrows), is_tree=True, direction=direction))
+
+
+def _choose_direction(bottoms: list[Box], levels: list[list[Box]]) -> Direction:
+    """Downwards if the boxes without children fit beside one another, or if the figure fits a page better so."""
+    wide = sum(box.width for box in bottoms)
+    if wide <= _WIDEST_TOP_DOWN:
+        return Direction.DOWN
+    down = max(wide / _SHAPE, sum(max(box.height for box in level) + _BELOW for level in levels))
+    right = sum(max(box.width for box in level) + _ACROSS for level in levels) / _SHAPE
+    return Direction.DOWN if down < max(right, sum(box.height + 9 for box in bottoms)) else Direction.RIGHT
 
 
 def _group_children(tree: ParseTree) -> Iterator[ParseTree | _Leaves]:

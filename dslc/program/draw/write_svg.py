@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
 from dslc.program.draw.figure import (
@@ -18,19 +19,28 @@ from dslc.program.draw.figure import (
     PADDING,
     VALUE_SIZE,
     Box,
+    Cell,
     Figure,
     show_text,
     text_width,
 )
 from dslc.program.draw.layout import Placement, Point, Route
 from dslc.program.draw.palette import FAINT_INK, INK, OUTSIDE, Kind, style_sheet
+from dslc.program.draw.write_curve import CURVE_HEIGHT, CURVE_WIDTH, write_curve
 
-_FONT = "Helvetica,Arial,sans-serif"
+FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
+"""DejaVu Sans is the font that pictures without a browser are made with."""
 _MARGIN = 12
 _TITLE_SIZE = 13
+_FORMULA_SIZE = 15
 _TITLE_STEP = 18
+_FORMULA_STEP = 21
+_NOTE_STEP = 16
 _TITLE_COLUMNS = 88
 _TITLE_LINES = 6
+_CURVE_GAP = 30
+_WIDEST = 1200
+"""Pixels up to which a curve stands beside its figure; beyond it stands below."""
 
 
 def write_svg(figure: Figure, placement: Placement) -> str:
@@ -39,32 +49,51 @@ def write_svg(figure: Figure, placement: Placement) -> str:
     Sizes are in pixels, the background is transparent, colours follow the reader's light or dark mode, and the title is
     the accessible name.
     """
-    title = show_text(figure.title) if figure.title else "drawing"
-    title_lines = textwrap.wrap(title, _TITLE_COLUMNS, max_lines=_TITLE_LINES, placeholder=" …") if figure.title else []
+    header = [(line, _TITLE_SIZE, _TITLE_STEP) for line in _wrap(figure.title, _TITLE_COLUMNS)]
+    header += [(line, _FORMULA_SIZE, _FORMULA_STEP) for line in _wrap(figure.formula, _TITLE_COLUMNS * 4 // 5)]
+    header += [(line, LINE_SIZE, _NOTE_STEP) for line in _wrap(figure.note, _TITLE_COLUMNS * 5 // 4)]
     left, top, right, bottom = _extent(figure, placement)
-    right = max(right, left + max((text_width(line, _TITLE_SIZE) for line in title_lines), default=0.0))
-    top -= _TITLE_STEP * len(title_lines) + (8 if title_lines else 0)
-    width, height = right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="dslc-drawing" role="img" aria-label={quoteattr(title)}'
-        f' width="{math.ceil(width)}" height="{math.ceil(height)}" font-family="{_FONT}"'
-        f' viewBox="{_number(left - _MARGIN)} {_number(top - _MARGIN)} {math.ceil(width)} {math.ceil(height)}">',
-        f"<title>{escape(title)}</title>",
-        f"<style>{style_sheet()}</style>",
-    ]
-    for number, line in enumerate(title_lines):
-        parts.append(_text(left, top + _TITLE_STEP * (number + 0.75), line, _TITLE_SIZE, fill=OUTSIDE, anchor="start"))
+    parts: list[str] = []
+    if figure.curve is not None:
+        is_beside = right - left + _CURVE_GAP + CURVE_WIDTH <= _WIDEST
+        corner = (right + _CURVE_GAP, top) if is_beside else (left, bottom + _CURVE_GAP)
+        parts += write_curve(figure.curve, *corner)
+        right, bottom = max(right, corner[0] + CURVE_WIDTH), max(bottom, corner[1] + CURVE_HEIGHT)
     for arrow, route in zip(figure.arrows, placement.routes, strict=True):
-        if figure.is_tree:
-            parts.append(_draw_branch(figure, placement, arrow.tail, arrow.head))
-        else:
-            parts.extend(_draw_route(route))
+        parts += _draw_route(route, is_dashed=arrow.is_dashed)
         if arrow.text and route.text_at:
             x, y = route.text_at
-            parts.append(_text(x, y + 0.35 * EDGE_SIZE, show_text(arrow.text), EDGE_SIZE, fill=OUTSIDE))
+            parts.append(draw_text(x, y + 0.35 * EDGE_SIZE, show_text(arrow.text), EDGE_SIZE, fill=OUTSIDE))
     for box, center in zip(figure.boxes, placement.centers, strict=True):
-        parts.extend(_draw_box(box, center))
-    return "\n".join([*parts, "</svg>"])
+        parts += _draw_box(box, center)
+    right = max(right, left + max((text_width(line, size) for line, size, _ in header), default=0.0))
+    y = top = top - sum(step for _, _, step in header) - (8 if header else 0)
+    for line, size, step in header:
+        parts.append(draw_text(left, y + 0.75 * step, line, size, fill=OUTSIDE, anchor="start"))
+        y += step
+    return write_document(figure.title, parts, (left, top, right, bottom))
+
+
+def write_document(title: str, parts: Iterable[str], extent: tuple[float, float, float, float]) -> str:
+    """SVG text of elements that lie within an extent (left, top, right, bottom), under an accessible name."""
+    left, top, right, bottom = extent
+    title = show_text(title) if title else "drawing"
+    width, height = math.ceil(right - left + 2 * _MARGIN), math.ceil(bottom - top + 2 * _MARGIN)
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="dslc-drawing" role="img" aria-label={quoteattr(title)}'
+            f' width="{width}" height="{height}" font-family="{FONT}"'
+            f' viewBox="{_number(left - _MARGIN)} {_number(top - _MARGIN)} {width} {height}">',
+            f"<title>{escape(title)}</title>",
+            f"<style>{style_sheet()}</style>",
+            *parts,
+            "</svg>",
+        ]
+    )
+
+
+def _wrap(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(show_text(text), columns, max_lines=_TITLE_LINES, placeholder=" …") if text else []
 
 
 def _extent(figure: Figure, placement: Placement) -> tuple[float, float, float, float]:
@@ -74,31 +103,16 @@ def _extent(figure: Figure, placement: Placement) -> tuple[float, float, float, 
         xs += [x - box.width / 2, x + box.width / 2]
         ys += [y - box.height / 2, y + box.height / 2]
     for arrow, route in zip(figure.arrows, placement.routes, strict=True):
-        if not figure.is_tree:
-            xs += [x for x, _ in route.points]
-            ys += [y for _, y in route.points]
+        xs += [x for x, _ in route.points]
+        ys += [y for _, y in route.points]
         if arrow.text and route.text_at:
             half = text_width(arrow.text, EDGE_SIZE) / 2
             xs += [route.text_at[0] - half, route.text_at[0] + half]
     return min(xs, default=0.0), min(ys, default=0.0), max(xs, default=0.0), max(ys, default=0.0)
 
 
-def _draw_branch(figure: Figure, placement: Placement, tail: int, head: int) -> str:
-    """A line of a tree: from the middle of the parent's side to the middle of the child's."""
-    (x0, y0), (x1, y1) = placement.centers[tail], placement.centers[head]
-    if figure.top_down:
-        y0 += figure.boxes[tail].height / 2
-        y1 -= figure.boxes[head].height / 2
-        middle = (y0 + y1) / 2
-        return _path([(x0, y0), (x0, middle), (x1, middle), (x1, y1)])
-    x0 += figure.boxes[tail].width / 2
-    x1 -= figure.boxes[head].width / 2
-    middle = (x0 + x1) / 2
-    return _path([(x0, y0), (middle, y0), (middle, y1), (x1, y1)])
-
-
-def _draw_route(route: Route) -> list[str]:
-    parts = [_path(route.points)]
+def _draw_route(route: Route, *, is_dashed: bool) -> list[str]:
+    parts = [_path(route.points, is_dashed=is_dashed)]
     if route.tip is not None:
         (x, y), (tip_x, tip_y) = route.points[-1], route.tip
         side_x, side_y = (tip_y - y) * 0.4, -(tip_x - x) * 0.4
@@ -120,24 +134,32 @@ def _draw_box(box: Box, center: Point) -> list[str]:
                 f'<tspan class="faint" fill="{FAINT_INK.light}" font-size="{NOTE_SIZE}" dx="6">'
                 f"{escape(show_text(box.note))}</tspan>"
             )
-        parts.append(_text(x, top + 14, name, NAME_SIZE, ink="ink", is_markup=True))
+        parts.append(draw_text(x, top + 14, name, NAME_SIZE, ink="ink", is_markup=True))
         top += HEAD_HEIGHT
     else:
-        top += CELL_GAP if box.rows else 0
+        top += CELL_GAP if box.all_blocks else 0
     for line in box.lines:
-        parts.append(_text(x, top + 11, show_text(line), LINE_SIZE, ink="faint", fill=FAINT_INK.light))
+        parts.append(draw_text(x, top + 11, show_text(line), LINE_SIZE, ink="faint", fill=FAINT_INK.light))
         top += LINE_STEP
-    for row in box.rows:
-        cell_left = x - box.cells_width / 2
-        for cell, width in zip(row, box.column_widths, strict=False):
-            parts.append(_rectangle(cell_left, top, width, box.cell_height, Kind.LEAF, radius=4))
-            middle = cell_left + width / 2
-            if cell.caption:
-                parts.append(_text(middle, top + 11, cell.caption, CAPTION_SIZE, ink="faint", fill=FAINT_INK.light))
-            parts.append(_text(middle, top + box.cell_height - 6, cell.shown, VALUE_SIZE, ink="ink"))
-            cell_left += width + CELL_GAP
-        top += box.cell_height + CELL_GAP
+    for block in box.all_blocks:
+        for row in block.rows:
+            cell_left = x - block.cells_width / 2
+            for cell, width in zip(row, block.column_widths, strict=False):
+                parts.extend(_draw_cell(cell, cell_left, top, width, block.cell_height))
+                cell_left += width + CELL_GAP
+            top += block.cell_height + CELL_GAP
+        if block.line:
+            parts.append(draw_text(x, top + 8, show_text(block.line), LINE_SIZE, ink="faint", fill=FAINT_INK.light))
+            top += LINE_STEP
     return [*parts, "</g>"]
+
+
+def _draw_cell(cell: Cell, left: float, top: float, width: float, height: float) -> list[str]:
+    middle = left + width / 2
+    parts = [_rectangle(left, top, width, height, Kind.LEAF, radius=4)]
+    if cell.caption:
+        parts.append(draw_text(middle, top + 11, cell.caption, CAPTION_SIZE, ink="faint", fill=FAINT_INK.light))
+    return [*parts, draw_text(middle, top + height - 6, cell.shown, VALUE_SIZE, ink="ink")]
 
 
 def _rectangle(x: float, y: float, width: float, height: float, kind: Kind, *, radius: int) -> str:
@@ -147,7 +169,7 @@ def _rectangle(x: float, y: float, width: float, height: float, kind: Kind, *, r
     return f'<rect {colors} {place} rx="{radius}"/>'
 
 
-def _text(
+def draw_text(
     x: float,
     y: float,
     text: str,
@@ -157,16 +179,20 @@ def _text(
     fill: str = INK.light,
     anchor: str = "middle",
     is_markup: bool = False,
+    is_bold: bool = False,
 ) -> str:
+    """A line of text; `ink` is a class whose colour follows the mode, `fill` the colour without one."""
     name = f' class="{ink}"' if ink else ""
     inner = text if is_markup else escape(text)
     place = f'x="{_number(x)}" y="{_number(y)}" font-size="{size}" text-anchor="{anchor}"'
+    place += ' font-weight="bold"' if is_bold else ""
     return f'<text{name} fill="{fill}" {place}>{inner}</text>'
 
 
-def _path(points: list[Point] | tuple[Point, ...]) -> str:
+def _path(points: tuple[Point, ...], *, is_dashed: bool) -> str:
     curve = " ".join(map(_pair, points[1:]))
-    return f'<path fill="none" stroke="{OUTSIDE}" d="M{_pair(points[0])} C{curve}"/>'
+    dashes = ' stroke-dasharray="5 4"' if is_dashed else ""
+    return f'<path fill="none" stroke="{OUTSIDE}"{dashes} d="M{_pair(points[0])} C{curve}"/>'
 
 
 def _pair(point: Point) -> str:
