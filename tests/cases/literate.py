@@ -1,7 +1,7 @@
 """Literate cases: what a page of this folder holds, and what each stage prints.
 
-A page is Markdown. Each `## title` is a case: some words, one grammar in a ```lark block, then blocks of what the stages
-make of it. The first line of such a block names a printer and what it is given, for example ```text tree a,b.
+A page is Markdown. Each `## title` is a case: some words, one grammar in a ```lark block, then blocks of what the
+stages make of it. The first line of such a block names a printer and what it is given, for example ```text tree a,b.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read_cases(page: str) -> tuple[Case, ...]:
     ends = [*(head.start() for head in heads[1:]), len(page)]
     cases = []
     for head, end in zip(heads, ends, strict=True):
-        found = [match for match in BLOCK.finditer(page, head.end(), end)]
+        found = list(BLOCK.finditer(page, head.end(), end))
         grammars = [match[4] for match in found if match[1] == "lark"]
         assert len(grammars) == 1, f"{head[1]}: one grammar a case"
         blocks = tuple(Block(m[2], m[3] or "", m[4], m.span(4)) for m in found if m[1] != "lark")
