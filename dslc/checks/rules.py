@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dslc.diagnostics import Code, Diagnostic, Severity
-from dslc.language.analyze import analyze_grammar
+from dslc.language.analyze import reachable_rules
 from dslc.space import Space
 
 
@@ -21,7 +21,7 @@ def check_rules(space: Space) -> Iterator[Diagnostic]:
             span=rules[name].span,
             help="add an alternative without it; alternatives that use it are dropped",
         )
-    used = _reachable_from_any_start(space)
+    used = reachable_rules(compilation.bnf, compilation.grammar.pragmas.starts)
     for name in facts.unreachable:
         rule = rules[name]
         if rule.helper is None and name not in used and name not in facts.unproductive:
@@ -41,11 +41,3 @@ def check_rules(space: Space) -> Iterator[Diagnostic]:
             span=rules[cycle[0]].span,
             help="each turn costs tokens and adds nothing to the text; remove one of these alternatives",
         )
-
-
-def _reachable_from_any_start(space: Space) -> set[str]:
-    reached: set[str] = set()
-    for start in space.compilation.grammar.pragmas.starts:
-        facts = analyze_grammar(space.compilation.bnf, start)
-        reached.update(rule.name for rule in facts.trimmed.rules)
-    return reached

@@ -74,11 +74,8 @@ def analyze_grammar(bnf: BnfGrammar, start: str) -> Facts:
                 + ", ".join(f"`{name}`" for name in unproductive),
             )
         )
-    kept = {
-        rule.name: tuple(p for p in rule.productions if all(name in productive for name in _rule_names(p)))
-        for rule in bnf.rules
-    }
-    edges = {name: _unique(n for p in productions for n in _rule_names(p)) for name, productions in kept.items()}
+    kept = _productive_alternatives(bnf, productive)
+    edges = _rule_edges(kept)
     reached = _reach([start], edges)
     trimmed = _trim(bnf, kept, reached)
     nullable = _nullable_rules(trimmed)
@@ -95,6 +92,28 @@ def analyze_grammar(bnf: BnfGrammar, start: str) -> Facts:
         recursive,
         not recursive,
     )
+
+
+def reachable_rules(bnf: BnfGrammar, starts: Iterable[str]) -> frozenset[str]:
+    """Rules that some sentence of one of the starts is made with; starts that have none do not count."""
+    productive = _productive_rules(bnf)
+    edges = _rule_edges(_productive_alternatives(bnf, productive))
+    return frozenset(_reach([start for start in starts if start in productive], edges))
+
+
+def _productive_alternatives(bnf: BnfGrammar, productive: frozenset[str]) -> dict[str, tuple[Production, ...]]:
+    return {
+        rule.name: tuple(p for p in rule.productions if all(name in productive for name in _rule_names(p)))
+        for rule in bnf.rules
+    }
+
+
+def _rule_edges(productions_by_rule: Mapping[str, tuple[Production, ...]]) -> dict[str, tuple[str, ...]]:
+    """The rules that each rule names, each once."""
+    return {
+        name: _unique(n for production in productions for n in _rule_names(production))
+        for name, productions in productions_by_rule.items()
+    }
 
 
 def _rule_names(production: Production) -> list[str]:
