@@ -18,7 +18,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 
 PAGE = "diagnostics.md"
 """The page of all codes, docs/diagnostics.md; `dslc` holds it too, so that it is there where dslc is installed."""
-_SECTION = re.compile(r"^## (DSLC\d+)\n+\*\*(.+?)\*\*\s*(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^## (DSLC\d+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 
@@ -40,9 +40,14 @@ def read_explanations() -> dict[str, Explanation]:
     text = page.read_text(encoding="utf-8")
     if "\n" not in text.strip():  # a checkout on a system without links holds the link's own text
         text = (files("dslc") / text.strip()).read_text(encoding="utf-8")
-    return {
-        code: Explanation(code, " ".join(title.split()), rest.strip()) for code, title, rest in _SECTION.findall(text)
-    }
+    return {code: Explanation(code, *_split_title(body)) for code, body in _SECTION.findall(text)}
+
+
+def _split_title(body: str) -> tuple[str, str]:
+    """The first sentence of a section, which begins in bold, and the rest."""
+    end = re.search(r"\.\**(?=\s|\Z)", body)
+    place = end.end() if end else len(body)
+    return " ".join(body[:place].replace("**", "").split()), body[place:].strip()
 
 
 class ErrorCode(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -112,7 +117,7 @@ def render_explanation(explanation: Explanation, width: int) -> str:
         <BLANKLINE>
             start: A
     """
-    parts = [f"{explanation.code}: {explanation.title}"]
+    parts = ["\n".join(wrap(f"{explanation.code}: {explanation.title}", width, break_on_hyphens=False))]
     for number, piece in enumerate(_BLOCK.split(explanation.text)):
         if number % 2:
             parts.append(indent(piece.rstrip("\n"), "    "))

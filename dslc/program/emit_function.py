@@ -15,7 +15,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from dslc.program.emit import LINE_LENGTH, Namespace, PythonSource, SourceWriter, check_class_name, write_imports
+from dslc.program.emit import (
+    INDENT,
+    LINE_LENGTH,
+    Namespace,
+    PythonSource,
+    SourceWriter,
+    check_class_name,
+    write_imports,
+)
 from dslc.program.graph import INPUT, Graph, Node
 from dslc.program.op_spec import Call
 from dslc.program.ops import SHIPPED_OPS
@@ -125,7 +133,7 @@ class _Body:
                 self.lines.append(("return " + self.compose(node, len("return ")), node))
                 return
             elif self.is_inside(node):
-                text = self.compose(node, LINE_LENGTH - LONGEST_INLINE)
+                text = self.compose(node, LINE_LENGTH - LONGEST_INLINE - len(INDENT))
                 self.texts[node.id] = text
                 if len(text) > LONGEST_INLINE:
                     self.name_value(node)
@@ -173,7 +181,7 @@ class _Body:
         text = self.fill_template(node)
         inside = [i for i in node.inputs if i in self.texts and not self.texts[i].isidentifier()]
         for i in sorted(inside, key=lambda i: -len(self.texts[i])):
-            if len(text) + before + 4 > LINE_LENGTH:
+            if len(INDENT) + before + len(text) > LINE_LENGTH:
                 self.name_value(self.graph.nodes[i])
                 text = self.fill_template(node)
         return text

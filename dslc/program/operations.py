@@ -61,6 +61,9 @@ class Operation:
     """As the grammar writes it."""
 
 
+NOT_ELEMENTWISE = ("rand", "_like(", "math.", "self.")
+"""In the source of ops that draw, that take plain numbers, or that need more than their inputs."""
+
 Operations = Mapping[str, Operation]
 """By name, in order of writing."""
 NO_OPERATIONS: Operations = MappingProxyType({})
@@ -74,8 +77,7 @@ def is_elementwise(spec: OpSpec) -> bool:
         and spec.type_rule is op_rules.same_type
         and spec.parameter_rule is op_rules.no_parameters
         and all(name.isdigit() for name in fields)
-        and "rand" not in spec.expression
-        and "self." not in spec.expression
+        and not any(word in spec.expression for word in NOT_ELEMENTWISE)
     )
 
 

@@ -27,6 +27,7 @@ DOCUMENT_KEYS: dict[str, set[str]] = {
         " failures seconds curve control best top",
         "dslc.files/1": "files",
         "dslc.tasks/1": "tasks",
+        "dslc.explain/1": "codes",
     }.items()
 }
 

@@ -184,7 +184,7 @@ def test_backward_equals_the_tree() -> None:
 
 
 def derivative(tree: ParseTree, place: int, step: float = 1e-6) -> tuple[Array, NDArray[np.bool_]]:
-    """Central differences by one input, and where they can be trusted: finite, no kink nearby, not steep, no digits lost."""
+    """Central differences by one input, and where they can be trusted: finite, no kink, not steep, no digits lost."""
 
     def moved(by: float) -> Array:
         values = [T_STEPS, TOTAL]
@@ -258,13 +258,19 @@ def test_equal_functions_are_one_program() -> None:
     assert SPACE.parse("second ( T , t )").hash == SPACE.parse("t").hash == SPACE.parse("total").hash
 
 
+def test_what_is_written_twice_is_computed_once() -> None:
+    program = SPACE.parse("cos ( t / T ) * exp ( t / T )")
+    assert len(program.graph) == 6
+    assert program.source.text.count("= t / T\n") == 1
+
+
 def test_very_deep_sentences() -> None:
     target = Generic().configure(("x",), {})
     tree = ParseTree("start", (Leaf("X", "x"),), rule="start")
     for _ in range(3000):
         tree = ParseTree("add", (ParseTree("sin", (tree,), rule="e"), Leaf("N", "1")), rule="e")
     graph = target.elaborate(tree)
-    assert len(graph) == 1 + 3 * 3000
+    assert len(graph) == 2 + 2 * 3000
     assert len(graph_hash(graph)) == 64
     assert target.write_formula(graph) is None
     assert target.emit(graph, None, "").text.count("torch.sin(") == 3000
@@ -419,16 +425,22 @@ def check_text(text: str) -> list[tuple[Code, int, str, str]]:
         ('start: A -> x\nA: "x" | "1"', Code.WRONG_CHILDREN, 3, "holds 1 value, not 0", "text in quotes"),
         ('start: A\nA: "x" | "y" | "1"', Code.UNKNOWN_NAME, 3, "`y` of A is neither", "the inputs are: x"),
         ('start: A\nA: "x" | "one" | "oone"', Code.UNKNOWN_NAME, 3, "`oone` of A", "did you mean `one`?"),
-        ('start: x x | x\nx: "x"', Code.UNKNOWN_NAME, 3, "holds 2 values and has no alias", "`-> add`"),
-        ('start: "y" | x\nx: "x"', Code.UNKNOWN_NAME, 3, "holds nothing and has no alias", "`-> x`"),
+        ('start: x x | x\nx: "x"', Code.UNKNOWN_NAME, 3, "holds 2 values and has no alias that says", "`-> add`"),
+        ('start: "y" | x\nx: "x"', Code.UNKNOWN_NAME, 3, "holds nothing and has no alias that says", "`-> x`"),
         (
             'start: exp\nexp: x | x "+" x -> add\nx: "x"',
             Code.UNKNOWN_NAME,
             4,
-            "name of the op `exp`",
+            "rule `exp` has the name of an op",
             "rename the rule",
         ),
-        ('start: exp\nexp: x -> exp | x x -> add\nx: "x"', Code.UNKNOWN_NAME, 4, "name of the op `exp`", "rename"),
+        (
+            'start: exp\nexp: x -> exp | x x -> add\nx: "x"',
+            Code.UNKNOWN_NAME,
+            4,
+            "rule `exp` has the name of an op",
+            "rename",
+        ),
         ('start: x [x] -> add\nx: "x"', Code.WRONG_CHILDREN, 3, "absent `[...]`", "one without"),
         ('start: a -> sin\na: "x" | "one"', Code.EQUAL_TREES, 4, "cannot be told apart", "add aliases"),
     ],
@@ -450,6 +462,8 @@ def test_check_finds_what_has_no_meaning(rules: str, code: Code, line: int, part
         'start: _pair -> max\n_pair: x "," x\nx: "x" -> x | "1" -> one',
         '!start: "x" | "one" | "1"',
         'start: x\n?x: "x" -> x | "bump" x -> bump',
+        'start: max\nmax: x | "max" x x -> max\nx: "x"',
+        'start: max\nmax: x x\nx: "x" -> x | "1" -> one',
     ],
 )
 def test_check_is_content_with_what_has_meaning(rules: str) -> None:

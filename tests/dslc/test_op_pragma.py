@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -195,6 +196,9 @@ def test_what_a_formula_can_call() -> None:
         values = [rng.uniform(0.5, 1.5, (3, 4)) for _ in range(spec.arity or 0)]
         whole = spec.meaning(*values)
         assert whole.shape == (3, 4)
+        names = {f"v{i}": torch.from_numpy(value) for i, value in enumerate(values)}
+        in_torch = eval(spec.expression.format(*names), {"torch": torch, "nn": torch.nn, **names})
+        np.testing.assert_allclose(in_torch.numpy(), whole, rtol=1e-9)
         part = spec.meaning(*(value[1:2, 2:3] for value in values))
         np.testing.assert_allclose(part, whole[1:2, 2:3])
 

@@ -18,6 +18,7 @@ from dslc.program.emit import RESERVED, PythonSource, shapes_text
 from dslc.program.emit_function import emit_function, write_formula
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import unknown_name, unknown_word, wrong_children
+from dslc.program.op_rules import AttributeValue
 from dslc.program.op_tables.expression import ANY_SHAPE
 from dslc.program.operations import ELEMENTWISE, NO_OPERATIONS, Operations, add_operation
 from dslc.program.targets import AliasSpec, AlternativeForm, BuildArgument, Built
@@ -112,9 +113,11 @@ class Generic:
         name, count = form.alias or form.rule, form.num_children
         arity = self._arity(name)
         if form.alias in (None, form.rule):
-            if arity:
+            if arity == 1:
                 yield self._rule_named_as_op(name)
-            elif count is not None and count != 1 and not (count == 0 and self._is_value(name)):
+            elif count in (None, 1) or (count == 0 and self._is_value(name)):
+                return
+            elif not arity:
                 inputs = ", ".join((*self.inputs, *self._constants()))
                 holds, help = "nothing", f"add the value that it is: {inputs}, such as `-> {self.inputs[0]}`"
                 if count:
@@ -122,8 +125,10 @@ class Generic:
                         f"{count} values",
                         f"add the op that it is of them, such as `-> add`: {self._ops_text()}",
                     )
-                message = f"an alternative of `{name}` holds {holds} and has no alias, so it means nothing"
+                message = f"an alternative of `{name}` holds {holds} and has no alias that says what it is of them"
                 yield _diagnostic(Code.UNKNOWN_NAME, message, help)
+            elif count != arity:
+                yield self._wrong_count(name, count, arity)
         elif arity is None:
             near = get_close_matches(name, (*self._ops(), *self.inputs), n=1)
             yield _diagnostic(
@@ -133,11 +138,7 @@ class Generic:
                 + f"it can be an input ({', '.join(self.inputs)}) or an op: {self._ops_text()}",
             )
         elif count is not None and count != arity:
-            yield _diagnostic(
-                Code.WRONG_CHILDREN,
-                f"`{name}` of the target `generic` holds {count} value{'s' if count != 1 else ''}, not {arity}",
-                "give it " + (", ".join(self.aliases[name].children) or "none") + "; text in quotes does not count",
-            )
+            yield self._wrong_count(name, count, arity)
 
     def elaborate(self, tree: ParseTree) -> Graph:
         """The function that a tree means.
@@ -145,7 +146,7 @@ class Generic:
         Raises:
             DslcError: DSLC403 or DSLC404 if a node is no op of its children, or a literal no input and no number.
         """
-        builder = GraphBuilder()
+        builder = _SharingBuilder()
         inputs = {name: builder.add_input(name, ANY_SHAPE) for name in self.inputs}
         values: list[Node] = []
         stack: list[tuple[ParseTree | Leaf, ParseTree, bool]] = [(tree, tree, False)]
@@ -223,12 +224,14 @@ class Generic:
         """
         arity = self._arity(node.name)
         if node.name == node.rule:
-            if arity:
+            # Without an alias, or with one that is the rule's own name: the tree does not tell.
+            if arity == 1:
                 raise DslcError(self._rule_named_as_op(node.name))
-            if len(node.children) != 1 or node.children[0] is None:
+            if len(node.children) == 1 and node.children[0] is not None:
+                return False
+            if not arity:
                 raise wrong_children(self.name, node, ("one value, or an alias that is an op of several",))
-            return False
-        if arity is None:
+        elif arity is None:
             raise unknown_name(self.name, node, (*self.inputs, *self._ops()))
         if len(node.children) != arity or None in node.children:
             raise wrong_children(self.name, node, self.aliases[node.name].children or ("nothing",))
@@ -237,8 +240,17 @@ class Generic:
     def _rule_named_as_op(self, name: str) -> Diagnostic:
         return _diagnostic(
             Code.UNKNOWN_NAME,
-            f"a rule cannot have the name of the op `{name}`: an alias makes an op, a rule passes its value on",
-            f"rename the rule, or add the alias: `-> {name}`",
+            f"the rule `{name}` has the name of an op of one value: it could be that op of its child, or the child",
+            "rename the rule",
+        )
+
+    def _wrong_count(self, name: str, count: int, arity: int) -> Diagnostic:
+        values = f"{count} value" + ("s" if count != 1 else "")
+        wanted = ", ".join(self.aliases[name].children) or "none"
+        return _diagnostic(
+            Code.WRONG_CHILDREN,
+            f"`{name}` of the target `generic` holds {values}, not {arity}",
+            f"give it {wanted}; text in quotes does not count",
         )
 
     def _add_value(self, builder: GraphBuilder, inputs: Mapping[str, Node], text: str, node: ParseTree) -> Node:
@@ -258,6 +270,28 @@ class Generic:
 
 
 TARGET = Generic()
+
+
+class _SharingBuilder(GraphBuilder):
+    """Computes a value that is written twice once: nothing is trained, so both are the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[tuple[object, ...], Node] = {}
+
+    def add(
+        self,
+        op: str,
+        *inputs: Node,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        rule: str = "",
+        tokens: tuple[int, int] = (0, 0),
+    ) -> Node:
+        """The node of that value, a new one if there is none."""
+        key = (op, *(value.id for value in inputs), *(attributes or {}).items())
+        if key not in self._known:
+            self._known[key] = super().add(op, *inputs, attributes=attributes, rule=rule, tokens=tokens)
+        return self._known[key]
 
 
 def _diagnostic(code: Code, message: str, help: str) -> Diagnostic:

@@ -13,7 +13,7 @@ def compute(t: Tensor, T: Tensor) -> Tensor:
     """
     product = t * T
     half_cosine = 0.5 * (1 + torch.cos(3.141592653589793 * product))
-    cosine = torch.cos(3.141592653589793 * half_cosine)
-    warm_cosine = torch.clamp(half_cosine / 0.1, max=1) * (0.5 * (1 + cosine)) ** 2
+    total = 1 + torch.cos(3.141592653589793 * half_cosine)
+    warm_cosine = torch.clamp(half_cosine / 0.1, max=1) * (0.5 * total) ** 2
     power = t**2
     return warm_cosine - power
