@@ -60,7 +60,7 @@ class Search:
 SEARCHES = (
     Search("conv_net", "start", "digits", 150),
     Search("rnn_cell", "base_2", "text", 200),
-    Search("optimizer", "start", "optimize", 150),
+    Search("optimizer", "start", "optimize", 200),
     Search("activation", "nested", "digits", 200),
     Search("activation_piecewise_linear", "start", "digits", 200),
     Search("activation_fourier", "start", "digits", 200),
