@@ -194,8 +194,9 @@ class Engine:
         return 0.0 if worst is None else worst
 
     def _stop_if_nothing_works(self) -> None:
+        usual = {code.value for code in getattr(self.task, "usual_failures", ())}
         for code, count in self.ledger.failures_before_success().items():
-            if count >= FAILURES_THAT_STOP:
+            if count >= FAILURES_THAT_STOP and code not in usual:
                 self.notes.append(
                     Diagnostic(
                         Code.TOO_MANY_FAILURES,

@@ -58,9 +58,11 @@ def _no_best(run: Path) -> Diagnostic:
 
 
 def _best_lines(best: dict[str, Any], stop: str | None) -> list[str]:
+    # Samples are numbered with those of the control, so a number can be past the evaluations.
+    found = f"sample {best['sample']}; {best['evaluations']} evaluations"
     lines = [
         f"sentence    {best['text']}",
-        f"reward      {best['reward']:.6g} {best['metric']}, sample {best['sample']} of {best['evaluations']}",
+        f"reward      {best['reward']:.6g} {best['metric']}, {found}",
     ]
     if best["test"]:
         lines.append(f"test        {best['test']['value']:.6g} {best['test']['metric']}")

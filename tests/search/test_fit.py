@@ -15,6 +15,7 @@ import torch
 import dslc
 from dslc.diagnostics import Code, DslcError
 from dslc.search import Context, Outcome, resume, search
+from dslc.search.config import FAILURES_THAT_STOP
 from dslc.search.evaluate import evaluate_program, run_test
 from dslc.search.nguyen import NGUYEN, sample_nguyen
 from dslc.search.read_points import read_points
@@ -309,6 +310,24 @@ def test_a_search_records_constants_and_shows_them_in_the_source(tmp_path: Path)
         f"python -m dslc.search.tasks.fit {path}",
     )
     assert result.info["environment"]["data_sha256"] == data.training.sha256
+
+
+def test_ten_failures_at_the_start_are_usual(tmp_path: Path) -> None:
+    # No sentence is finite at a negative x, which the search cannot know.
+    text = """
+        //! target expression
+        start: "log" "(" inside ")" -> log
+        inside: "mul" "(" x "," even ")" -> mul
+        even: "exp" "(" even ")" -> exp | "cos" "(" even ")" -> exp | "x" -> x
+        x: "x" -> x
+    """
+    space = dslc.compile_text(text, max_tokens=20)
+    points = write_csv(tmp_path / "a.csv", "x,y\n-1,1\n0,2\n")
+    result = search(space, task="fit", evaluations=60, control=0, options={"data": points}, run_dir=tmp_path / "run")
+    assert result.status == "finished"
+    codes = {record.diagnostic and record.diagnostic.code for record in result.records()}
+    assert codes == {Code.VALUES_NOT_FINITE}
+    assert len({record.program.tokens for record in result.records()}) > FAILURES_THAT_STOP
 
 
 def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
