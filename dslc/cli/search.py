@@ -49,6 +49,13 @@ if TYPE_CHECKING:
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--epochs", metavar="N", type=int, help="The same as --set epochs=N.")
 @click.option(
+    "--data",
+    "data",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Data of the task, in place of its own: a text for `text`, a CSV file for `fit`.",
+)
+@click.option(
     "--set", "settings", metavar="KEY=VALUE", multiple=True,
     help="An option of the task, or with strategy.KEY of the strategy. Can be repeated.",
 )  # fmt: skip
@@ -70,6 +77,7 @@ def command(
     settings: tuple[str, ...],
     rules: tuple[str, ...],
     epochs: int | None,
+    data: Path | None,
     run: Path | None,
     is_forced: bool,
     start: str | None,
@@ -86,6 +94,8 @@ def command(
     until = read_rules(rules)
     if epochs is not None:
         options["epochs"] = epochs
+    if data is not None:
+        options["data"] = str(data.absolute())  # the run may be resumed from another folder
     # The first import of torch.
     from dslc.search import search
 

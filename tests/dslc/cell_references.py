@@ -39,8 +39,8 @@ class NASCell(nn.Module):
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         h, c = state
-        x0, x1, x2, x3, x4, x5, x6, x7 = (x @ self.w.T).chunk(8, dim=1)
-        h0, h1, h2, h3, h4, h5, h6, h7 = (h @ self.u.T).chunk(8, dim=1)
+        x0, x1, x2, x3, x4, x5, x6, x7 = nn.functional.linear(x, self.w).chunk(8, dim=1)
+        h0, h1, h2, h3, h4, h5, h6, h7 = nn.functional.linear(h, self.u).chunk(8, dim=1)
         # First layer.
         first0 = torch.sigmoid(x0 + h0)
         first1 = torch.relu(x1 + h1)
