@@ -33,14 +33,10 @@ def graph_hash(graph: Graph) -> str:
     for i in place:
         node = nodes[i]
         inputs = tuple([place[j] for j in node.inputs])
-        if node.attributes or node.parameters:
-            # A parameter's type follows from the inputs and its name from the op; its start value is part of what is
-            # trained.
-            initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
-            type = str(node.type) if node.op == INPUT else ""
-            lines.append(f"{node.op} {inputs} {node.attributes} {initial} {type}")
-        else:
-            lines.append(f"{node.op} {inputs} () [] ")
+        # A parameter's type follows from the inputs, its name from the op; where it starts is part of what is trained.
+        initial = [(parameter.name, parameter.initial) for parameter in node.parameters] if node.parameters else "[]"
+        type = node.type if node.op == INPUT else ""
+        lines.append(f"{node.op} {inputs} {node.attributes or '()'} {initial} {type}")
     lines.append(f"return {tuple([place[i] for i in graph.outputs])}")
     return sha256("\n".join(lines).encode()).hexdigest()
 

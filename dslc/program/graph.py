@@ -204,7 +204,7 @@ class GraphBuilder:
                 )
             ) from error
         ids = tuple([node.id for node in inputs])
-        sorted_attributes = tuple(sorted(known.items())) if known else ()
+        sorted_attributes = tuple(sorted(known.items()) if len(known) > 1 else known.items())
         node = Node(len(self._nodes), op, ids, type, sorted_attributes, parameters, rule, tokens)
         self._nodes.append(node)
         return node

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import cast
 
 from dslc.program.emit import PythonSource
 from dslc.program.emit_update_rule import emit_update_rule
@@ -89,6 +90,8 @@ BINARY: Mapping[str, AliasSpec] = MappingProxyType(
         "keep_left": AliasSpec("x1"),
     }
 )
+MENUS = (UNARY, UNARY, BINARY)
+"""What the last three parts of an update can be."""
 ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
     {
         "update": AliasSpec("binary(unary(operand), unary(operand)) (bello2017)", PARTS),
@@ -177,18 +180,17 @@ def _check_updates(root: Child) -> None:
     while stack:
         tree = stack.pop()
         assert isinstance(tree, ParseTree), "only trees are put on the stack"
-        if tree.name in OPERANDS:
-            continue
-        if tree.name != "update":
+        if tree.name == "update":
+            children = tree.children
+            if len(children) != len(PARTS) or any(not isinstance(child, ParseTree) for child in children):
+                raise wrong_children(TARGET.name, tree, PARTS)
+            for child, menu in zip(children[2:], MENUS, strict=True):
+                assert isinstance(child, ParseTree), "checked above"
+                if child.name not in menu:
+                    raise unknown_name(TARGET.name, child, menu)
+            stack += children[1::-1]
+        elif tree.name not in OPERANDS:
             raise unknown_name(TARGET.name, tree, ("update", *OPERANDS))
-        if len(tree.children) != len(PARTS) or not all(isinstance(child, ParseTree) for child in tree.children):
-            raise wrong_children(TARGET.name, tree, PARTS)
-        first, second, *functions = tree.children
-        for child, menu in zip(functions, (UNARY, UNARY, BINARY), strict=True):
-            assert isinstance(child, ParseTree), "checked above"
-            if child.name not in menu:
-                raise unknown_name(TARGET.name, child, menu)
-        stack += [second, first]
 
 
 def _build_graph(root: ParseTree) -> Graph:
@@ -201,7 +203,7 @@ def _build_graph(root: ParseTree) -> Graph:
         if tree.name != "update":
             values.append(rule.add_operand(tree))
             continue
-        first, second, first_unary, second_unary, binary = (c for c in tree.children if isinstance(c, ParseTree))
+        first, second, first_unary, second_unary, binary = cast(tuple[ParseTree, ...], tree.children)
         operands = (first,) if binary.name == "keep_left" else (first, second)
         if not has_operands:
             stack.append((tree, True))
@@ -328,20 +330,23 @@ class _RuleBuilder:
         return self._inputs[name]
 
     def _add(self, op: str, tree: ParseTree, *inputs: Node, **attributes: AttributeValue) -> Node:
-        key = (op, *(node.id for node in inputs), *attributes.values())
-        if key in self._known:
-            return self._known[key]
+        ids = tuple([node.id for node in inputs])
+        key = (op, ids, *attributes.values())
+        known = self._known.get(key)
+        if known is not None:
+            return known
         tokens = (tree.start_token, tree.end_token)
         node = self.builder.add(op, *inputs, attributes=attributes, rule=tree.name, tokens=tokens)
         if op not in RANDOM_OPS:
             self._known[key] = node
-        if (
-            op == "number"
-            or op in DECAY_OPS
-            or (op != "fill" and inputs and all(value.id in self._numbers for value in inputs))
-        ):
+        if op == "number":
             self._numbers.add(node.id)
-            if op in DECAY_OPS or any(value.id in self._decays for value in inputs):
+        elif op in DECAY_OPS:
+            self._numbers.add(node.id)
+            self._decays.add(node.id)
+        elif op != "fill" and ids and self._numbers.issuperset(ids):
+            self._numbers.add(node.id)
+            if not self._decays.isdisjoint(ids):
                 self._decays.add(node.id)
         if op in NEVER_NEGATIVE:
             self._never_negative.add(node.id)
