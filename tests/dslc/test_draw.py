@@ -403,6 +403,23 @@ def test_a_folded_graph_goes_on_at_the_top_of_the_next_column() -> None:
     assert all(x > 0 for x, _ in turns)
 
 
+@pytest.mark.parametrize("children", [1, 2])
+def test_a_long_left_recursion_is_folded(children: int) -> None:
+    tree = ParseTree("s", (Leaf("A", "a"),))
+    for _ in range(60):
+        tree = ParseTree("s", (tree, *[Leaf("A", "a")] * (children - 1)))
+    drawing = draw_tree(tree)
+    root = ElementTree.fromstring(drawing.svg)
+    assert drawing.figure.direction is Direction.DOWN
+    assert max(float(root.attrib["width"]), float(root.attrib["height"])) < 2600
+    assert len(list(root.iter(f"{SVG}path"))) == len(drawing.figure.arrows)
+
+
+def test_a_list_of_hundreds_stands_in_columns() -> None:
+    root = ElementTree.fromstring(draw_tree(make_net(300)).svg)
+    assert 0.6 < float(root.attrib["width"]) / float(root.attrib["height"]) < 2.5
+
+
 def test_an_optimizer_shows_its_formula() -> None:
     space = compile("optimizer")
     program = space.parse("( sign_g sign_m identity identity mul ) g exp identity mul")

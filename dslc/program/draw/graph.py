@@ -14,7 +14,7 @@ from dslc.program.draw.figure import Arrow, Box, Cell, Direction, Figure
 from dslc.program.draw.group_nodes import Group, group_nodes, operand_names
 from dslc.program.draw.palette import Kind
 from dslc.program.graph import INPUT, Graph, Node
-from dslc.program.op_rules import AttributeValue, Draw, Parameter, Spread, same_type
+from dslc.program.op_rules import AttributeValue, Draw, Parameter, Spread
 from dslc.program.targets import Target
 from dslc.program.tensor_type import REST, TensorType
 
@@ -64,7 +64,7 @@ def draw_graph(graph: Graph, title: str = "", target: Target | None = None) -> F
             continue
         # An input that has no place of its own is drawn anew for each of its users.
         copies = {source: add_input(source) for source in dict.fromkeys(group.sources) if source not in place}
-        box = add_box(_group_box(group))
+        box = add_box(_group_box(group, {graph.nodes[source].type for source in first.inputs}))
         place.update(dict.fromkeys((node.id for node in (first, *group.after)), box))
         for operand, source in zip(operand_names(first), group.sources, strict=True):
             arrows.append((copies.get(source, place.get(source, 0)), box, operand, graph.nodes[source].type))
@@ -140,7 +140,7 @@ def formula_text(formula: str) -> str:
     return formula.replace(" * ", " · ").replace("<-", "←")
 
 
-def _group_box(group: Group) -> Box:
+def _group_box(group: Group, input_types: set[TensorType]) -> Box:
     node = group.host
     lines = [_formula(group)] if _formula(group) else []
     if group.before:
@@ -154,7 +154,7 @@ def _group_box(group: Group) -> Box:
     # The rule is worth its place only where the grammar calls the op something else.
     note = node.rule if node.rule not in ("", node.op) else ""
     tooltip = f"{node.rule or node.op}, tokens {node.tokens[0] + 1} to {node.tokens[1]}" if node.tokens[1] else node.op
-    return Box(_kind(group), node.op, note=note, lines=tuple(lines), cells=tuple(cells), tooltip=tooltip)
+    return Box(_kind(group, input_types), node.op, note=note, lines=tuple(lines), cells=tuple(cells), tooltip=tooltip)
 
 
 def _count_names(nodes: Sequence[Node]) -> str:
@@ -185,19 +185,15 @@ def _initial_text(initial: float | tuple[float, ...] | Draw) -> str:
             assert_never(initial.spread)
 
 
-def _kind(group: Group) -> Kind:
+def _kind(group: Group, input_types: set[TensorType]) -> Kind:
     node = group.host
     if not node.inputs:
         return Kind.CONSTANT
     if any(member.parameters for member in (node, *group.before)):
         return Kind.TRAINED
-    if node.spec.arity is None or not _is_elementwise(node):
+    if node.type not in input_types:
         return Kind.SHAPE
-    return Kind.UNARY if node.spec.arity < 2 else Kind.BINARY
-
-
-def _is_elementwise(node: Node) -> bool:
-    return node.spec.type_rule is same_type
+    return Kind.UNARY if len(node.inputs) < 2 else Kind.BINARY
 
 
 class _Names(dict[str, str]):
@@ -210,7 +206,7 @@ class _Names(dict[str, str]):
 def _formula(group: Group) -> str:
     """What the op computes, where its name does not say it all."""
     node = group.host
-    if node.spec.arity is None or (not _is_elementwise(node) and not group.before):
+    if node.spec.arity is None:
         return ""
     names = ("x",) if node.spec.arity == 1 else operand_names(node)
     operands = list(names)

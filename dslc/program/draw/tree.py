@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 
 from dslc.program.draw.drawing import FigureDrawing
@@ -13,6 +15,8 @@ _WIDEST_TOP_DOWN = 900
 """Pixels that the boxes at the bottom may take side by side; with more, the way that fits a page better is taken."""
 _ACROSS, _BELOW = 40, 30
 """About how far apart boxes of a tree are, in pixels."""
+_FEW = 3
+"""Boxes on one level of a tree that is as good as a list; it is folded where it is long."""
 _SHAPE = 1.5
 """Width of a page by its height."""
 
@@ -58,18 +62,23 @@ def draw_tree(tree: ParseTree, title: str = "") -> FigureDrawing:
         if not below:
             bottoms.append(boxes[number])
         stack.extend((child, number, depth + 1) for child in reversed(below))
-    direction = _choose_direction(bottoms, levels)
+    direction = _choose_direction(arrows, bottoms, levels)
     return FigureDrawing(Figure(title, tuple(boxes), tuple(arrows), is_tree=True, direction=direction))
 
 
-def _choose_direction(bottoms: list[Box], levels: list[list[Box]]) -> Direction:
-    """Downwards if the boxes without children fit beside one another, or if the figure fits a page better so."""
+def _choose_direction(arrows: list[Arrow], bottoms: list[Box], levels: list[list[Box]]) -> Direction:
+    """Downwards if few boxes stand beside one another, or if the figure fits a page better so."""
     wide = sum(box.width for box in bottoms)
-    if wide <= _WIDEST_TOP_DOWN:
+    if wide <= _WIDEST_TOP_DOWN or max(map(len, levels)) <= _FEW:
         return Direction.DOWN
     down = max(wide / _SHAPE, sum(max(box.height for box in level) + _BELOW for level in levels))
-    right = sum(max(box.width for box in level) + _ACROSS for level in levels) / _SHAPE
-    return Direction.DOWN if down < max(right, sum(box.height + 9 for box in bottoms)) else Direction.RIGHT
+    across = sum(max(box.width for box in level) + _ACROSS for level in levels)
+    along = sum(box.height + 9 for box in bottoms)
+    # The children of one box can stand in columns.
+    most_children = Counter(arrow.tail for arrow in arrows).most_common(1)[0][1]
+    is_list = most_children > len(bottoms) / 2
+    right = math.sqrt(across * along / _SHAPE) if is_list else max(across / _SHAPE, along)
+    return Direction.DOWN if down < right else Direction.RIGHT
 
 
 def _group_children(tree: ParseTree) -> Iterator[ParseTree | _Leaves]:
