@@ -74,8 +74,8 @@ class FitTask:
     )
     """For the default target; `prepare` measures that of others."""
     evaluations = 10_000
-    """About a minute of CPU without fitted constants. Chosen after one run each on nguyen_1, seed 0: 2,000 samples ended at
-    0.71, below a straight line (0.78), 10,000 at 0.97. No promise for others: 10,000 on nguyen_9 ended at 0.84, below 0.85.
+    """About a minute of CPU without fitted constants. It rests on one run each with seed 0: on nguyen_1, 2,000 samples
+    ended at 0.71, below a straight line (0.78), and 10,000 at 0.97; on nguyen_9 10,000 ended at 0.84, below it (0.85).
     """
     usual_failures = (Code.VALUES_NOT_FINITE, Code.FIT_FAILED, Code.TOO_MANY_CONSTANTS)
     """Most long expressions leave the domain of a logarithm or a quotient somewhere: that is no fault of the task."""
