@@ -22,8 +22,8 @@ LINE_LENGTH = 88
 """Longest line of code, which is ruff's default."""
 INDENT = "    "
 RESERVED = frozenset(
-    "torch nn functional math Tensor Optimizer ParamsT Callable Any defaultdict self super float int min max zip".split()
-)
+    ("torch", "nn", "functional", "math", "Tensor", "Optimizer", "ParamsT", "Callable", "Any", "defaultdict")
+) | frozenset(("self", "super", "float", "int", "min", "max", "zip"))
 """Names that emitted text uses for something else."""
 
 
