@@ -58,15 +58,15 @@ class Search:
 
 
 SEARCHES = (
-    Search("conv_net", "start", "digits", 150),
+    Search("conv_net", "start", "digits", 200),
     Search("rnn_cell", "base_2", "text", 200),
-    Search("optimizer", "start", "optimize", 200),
+    Search("optimizer", "start", "optimize", 300),
     Search("activation", "nested", "digits", 200),
     Search("activation_piecewise_linear", "start", "digits", 200),
     Search("activation_fourier", "start", "digits", 200),
     Search("expression", "start", "fit", 2000, {"target": "nguyen_6"}),
 )
-"""With so many evaluations that all of them, three seeds each, take about 40 minutes on two cores."""
+"""With so many evaluations that all of them, three seeds each, take about half an hour on two cores."""
 
 
 def soak_targets(count: int) -> str:
