@@ -128,7 +128,9 @@ def test_a_function_without_a_name_to_find_it_by_is_asked_for(folder: Path) -> N
 
 
 def test_shipped_tasks_are_described() -> None:
-    assert task_names() == ("digits",)
-    (digits,) = describe_tasks()
-    assert digits["accepts"] == ["conv_net", "activation"]
-    assert set(digits["options"]) == {"epochs", "batch_size", "learning_rate"}
+    tasks = {task["name"]: task for task in describe_tasks()}
+    assert tuple(tasks) == task_names()
+    assert {"conv_net", "activation"} <= set(tasks["digits"]["accepts"])
+    assert set(tasks["digits"]["options"]) == {"epochs", "batch_size", "learning_rate"}
+    assert tasks["optimize"]["accepts"] == ["optimizer"]
+    assert set(tasks["optimize"]["options"]) == {"epochs", "batch_size", "sweep_steps"}
