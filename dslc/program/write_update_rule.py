@@ -24,7 +24,7 @@ def write_update_rule(graph: Graph, longest: int) -> str | None:
 
     Example:
         >>> from dslc.program.graph import GraphBuilder
-        >>> from dslc.program.op_tables.optimizer import ANY_SHAPE
+        >>> from dslc.program.op_tables.expression import ANY_SHAPE
         >>> builder = GraphBuilder()
         >>> g, m = builder.add_input("g", ANY_SHAPE), builder.add_input("m", ANY_SHAPE)
         >>> write_update_rule(builder.finish(builder.add("add", g, builder.add("exp", m))), 80)

@@ -17,9 +17,9 @@ from dslc.program import op_rules
 from dslc.program.op_meanings import Array
 from dslc.program.op_rules import Attributes, Types
 from dslc.program.op_spec import OpSpec
-from dslc.program.tensor_type import REST, TensorType
+from dslc.program.op_tables.expression import ANY_SHAPE
+from dslc.program.tensor_type import TensorType
 
-ANY_SHAPE = TensorType((REST,))
 DIVISOR_EPSILON = 1e-8
 """d of x / (y + d)."""
 ANNEALING_POWER = 0.55

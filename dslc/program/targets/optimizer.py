@@ -25,7 +25,8 @@ from dslc.program.emit_update_rule import emit_update_rule
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import Child, unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
-from dslc.program.op_tables.optimizer import ANY_SHAPE, DECAYS, NOISE
+from dslc.program.op_tables.expression import ANY_SHAPE
+from dslc.program.op_tables.optimizer import DECAYS, NOISE
 from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.tensor_type import TensorType
 from dslc.program.tree import ParseTree
@@ -92,6 +93,8 @@ BINARY: Mapping[str, AliasSpec] = MappingProxyType(
 )
 MENUS = (UNARY, UNARY, BINARY)
 """What the last three parts of an update can be."""
+MENUS = (UNARY, UNARY, BINARY)
+"""Of the functions of an update, in the order of its children."""
 ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
     {
         "update": AliasSpec("binary(unary(operand), unary(operand)) (bello2017)", PARTS),
@@ -330,26 +333,24 @@ class _RuleBuilder:
         return self._inputs[name]
 
     def _add(self, op: str, tree: ParseTree, *inputs: Node, **attributes: AttributeValue) -> Node:
-        ids = tuple([node.id for node in inputs])
-        key = (op, ids, *attributes.values())
-        known = self._known.get(key)
-        if known is not None:
-            return known
+        ids = [value.id for value in inputs]
+        key = (op, *ids, *attributes.values())
+        if key in self._known:
+            return self._known[key]
         tokens = (tree.start_token, tree.end_token)
-        node = self.builder.add(op, *inputs, attributes=attributes, rule=tree.name, tokens=tokens)
+        node = self.builder.add(op, *inputs, attributes=attributes or None, rule=tree.name, tokens=tokens)
         if op not in RANDOM_OPS:
             self._known[key] = node
-        if op == "number":
+        if op in NEVER_NEGATIVE:
+            self._never_negative.add(node.id)
+        if op == "number" or op in DECAY_OPS:
             self._numbers.add(node.id)
-        elif op in DECAY_OPS:
-            self._numbers.add(node.id)
-            self._decays.add(node.id)
-        elif op != "fill" and ids and self._numbers.issuperset(ids):
+            if op != "number":
+                self._decays.add(node.id)
+        elif self._numbers and op != "fill" and self._numbers.issuperset(ids):
             self._numbers.add(node.id)
             if not self._decays.isdisjoint(ids):
                 self._decays.add(node.id)
-        if op in NEVER_NEGATIVE:
-            self._never_negative.add(node.id)
         return node
 
 
