@@ -25,6 +25,7 @@ CASES: dict[str, ParseTree] = {
     "conv_net/one_layer": network((3, 3, 1, 1, 24)),
     "conv_net/three_layers": network((3, 5, 1, 1, 24), (7, 7, 2, 2, 48), (3, 1, 1, 3, 64)),
     "conv_net/fifteen_layers": network(*((3, 5, 3, 2, 36) for _ in range(15))),
+    "conv_net/wide_filters": network((1, 7, 1, 3, 24), (5, 1, 3, 1, 36), (1, 1, 1, 1, 64), (7, 3, 2, 3, 48)),
     "conv_net/only_a_classifier": ParseTree("start", ()),
     "activation/swish": swish(),
     "activation/without_training": ParseTree("start", (core(X, X, "cos", "identity", "sub"),)),
