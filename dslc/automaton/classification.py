@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from dslc.automaton.derivation import Scanned
 from dslc.automaton.tables import Token
 
 
@@ -101,37 +100,6 @@ class EncodingTables:
     """Of each left list: option of the base that a production is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What reading the tokens of a sentence does where an option of a part is taken."""
-
-    reversed_actions: tuple[int, ...]
-    """Actions of the option, the first one last, as a stack wants them."""
-    takes_token: bool
-    """The token is the option's own: a stop or an alternative. A literal is left to the terminal that it is of."""
-    has_node: bool
-    """A node begins with the part: one of its reductions is no step of a list."""
-    ends_left_list: bool
-    steps: tuple[int, int] | None
-    """Literal and reduction, as in a trace, where the option is nothing but the literal that the token is."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodingTables:
-    """What reading the tokens of a sentence looks up."""
-
-    literals: tuple[Scanned, ...]
-    """Every literal of every terminal."""
-    forced_literal: tuple[int | None, ...]
-    """[terminal] index of its literal where it has only one."""
-    literal_by_token: dict[int, tuple[int, int]]
-    """Terminal of a token, and the index of its literal."""
-    only_opening: tuple[Opening | None, ...]
-    """[part] what a spliced part opens with."""
-    opening_by_token: tuple[dict[int, Opening], ...]
-    """[part] what each token opens; empty if spliced."""
-
-
 @dataclass(frozen=True)
 class Classification:
     """Kind of each rule, the parts, and the vocabulary."""
@@ -185,40 +153,4 @@ class Classification:
             token_by_option=tuple({o: token for token, o in part.option_by_token.items()} for part in self.parts),
             step_by_production=steps,
             base_by_production=bases,
-        )
-
-    @cached_property
-    def decoding(self) -> DecodingTables:
-        """Tables for reading tokens, made when first asked for."""
-        literals: list[Scanned] = []
-        forced: list[int | None] = []
-        by_token: dict[int, tuple[int, int]] = {}
-        for terminal, (name, count) in enumerate(zip(self.terminal_names, self.literal_counts, strict=True)):
-            forced.append(len(literals) if count == 1 else None)
-            by_token.update(
-                {token: (terminal, len(literals) + i) for i, token in enumerate(self.literal_tokens[terminal])}
-            )
-            literals += [Scanned(name, i) for i in range(count)]
-        only: list[Opening | None] = []
-        opening_by_token: list[dict[int, Opening]] = []
-        for part in self.parts:
-            is_spliced = part.kind is RuleKind.SPLICED
-            only.append(self._opening(part, 0, literal=None, takes_token=False) if is_spliced else None)
-            openings: dict[int, Opening] = {}
-            for token, option in part.option_by_token.items():
-                literal = by_token[token][1] if token in by_token and part.kind is RuleKind.FUSED else None
-                openings[token] = self._opening(part, option, literal=literal, takes_token=literal is None)
-            opening_by_token.append(openings)
-        return DecodingTables(tuple(literals), tuple(forced), by_token, tuple(only), tuple(opening_by_token))
-
-    def _opening(self, part: Part, option_id: int, *, literal: int | None, takes_token: bool) -> Opening:
-        actions = part.options[option_id].actions
-        has_node = any(action < 0 and not self.reductions[-1 - action].on_list for action in actions)
-        is_literal = has_node and len(actions) == 2 and 0 <= actions[0] < self.num_terminals
-        return Opening(
-            reversed_actions=actions[::-1],
-            takes_token=takes_token,
-            has_node=has_node,
-            ends_left_list=part.role is PartRole.MORE and not actions,
-            steps=(literal, actions[1]) if literal is not None and is_literal else None,
         )

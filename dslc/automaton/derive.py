@@ -16,9 +16,9 @@ def tokens_to_derivation(lowering: Lowering, tokens: Sequence[int]) -> Derivatio
     Raises:
         DslcError: DSLC303 if the tokens are no sentence, with the first that is wrong.
     """
-    literals, reductions = lowering.classification.decoding.literals, lowering.classification.reductions
+    literals, reductions = lowering.decoding.literals, lowering.classification.reductions
     built: list[Derivation | Scanned] = []
-    for step in trace_tokens(lowering, tokens).steps:
+    for step in trace_tokens(lowering, tokens):
         if step >= 0:
             built.append(literals[step])
         else:

@@ -12,10 +12,11 @@ import numpy as np
 from dslc.automaton.budget import budget_too_small
 from dslc.automaton.classification import Classification, Part, RuleKind
 from dslc.automaton.classify import classify_rules, find_head
+from dslc.automaton.decoding import DecodingTables, make_decoding_tables
 from dslc.automaton.tables import TokenAutomaton
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.analyze import Facts
-from dslc.language.grammar import BnfGrammar, NodeShape
+from dslc.language.grammar import BnfGrammar
 
 MAX_SLOTS = 65_536
 """Most slots of an automaton."""
@@ -28,18 +29,6 @@ NO_CHOICE = 1 << 30
 """Price of a choice that a slot does not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedLiteral:
-    """A literal in texts and trees."""
-
-    terminal: str
-    text: str
-    length: int
-    """Of the text, in code points."""
-    is_kept: bool
-    """False if it stands in no tree, wherever it is."""
-
-
 @dataclass(frozen=True)
 class Lowering:
     """An automaton with the grammar that it speaks, as needed to render and decode its tokens."""
@@ -50,20 +39,9 @@ class Lowering:
     automaton: TokenAutomaton
 
     @cached_property
-    def literals(self) -> tuple[RenderedLiteral, ...]:
-        """What each literal of the decoding tables is in texts and trees."""
-        kept = self.bnf.kept_terminals
-        return tuple(
-            RenderedLiteral(terminal.name, literal.text, len(literal.text), terminal.name in kept)
-            for terminal in self.bnf.terminals
-            for literal in terminal.literals
-        )
-
-    @cached_property
-    def node_shapes(self) -> tuple[NodeShape, ...]:
-        """How each reduction of the classification stands in parse trees."""
-        shapes = self.bnf.node_shapes
-        return tuple(shapes[reduction.rule][reduction.production] for reduction in self.classification.reductions)
+    def decoding(self) -> DecodingTables:
+        """What reading the tokens of a sentence looks up, made when first asked for."""
+        return make_decoding_tables(self.classification, self.bnf)
 
 
 def lower_grammar(facts: Facts, *, max_budget: int) -> Lowering:

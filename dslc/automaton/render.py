@@ -22,8 +22,9 @@ def render_tokens(lowering: Lowering, tokens: Sequence[int]) -> str:
     Raises:
         DslcError: DSLC303 if the tokens are no sentence.
     """
-    steps = trace_tokens(lowering, tokens).steps
-    return lowering.bnf.joiner.join([lowering.literals[step].text for step in steps if step >= 0])
+    steps = trace_tokens(lowering, tokens)
+    printed = lowering.decoding.printed
+    return lowering.bnf.joiner.join([printed[step].text for step in steps if step >= 0])
 
 
 def scan_leaves(derivation: Derivation) -> Iterator[Scanned]:

@@ -6,123 +6,99 @@ The walk goes over the parts of the classification with a stack of its own, so s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dslc.automaton.lower import Lowering
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How a sentence is built from its tokens: values in reading order, children before their parent."""
+def trace_tokens(lowering: Lowering, tokens: Sequence[int]) -> list[int]:
+    """How a whole token sequence is built: values in reading order, children before their parent.
 
-    steps: list[int]
-    """A scanned literal, as its index in `DecodingTables.literals`; or -1 - i, reduction i of the classification."""
-    leaves: list[int | None]
-    """Token id of each scanned literal in reading order; None for forced text."""
-    nodes: list[tuple[int, int]]
-    """(first token, past the last) of each node, in the order of the reductions."""
+    Whether it fits a budget is not asked. `dslc.program.decode` walks in the same way, and makes the tree on the way.
 
-
-def trace_tokens(lowering: Lowering, tokens: Sequence[int]) -> Trace:
-    """How a whole token sequence is built; whether it fits a budget is not asked.
+    Returns:
+        Steps: a scanned literal, by its number in the decoding tables; or -1 - i, reduction i of the classification.
 
     Raises:
         DslcError: DSLC303 if the tokens are no sentence, with the first that is wrong.
     """
-    classification = lowering.classification
-    num_terminals, reductions = classification.num_terminals, classification.reductions
-    tables = classification.decoding
-    forced_literal, literal_by_token = tables.forced_literal, tables.literal_by_token
-    only_opening, openings = tables.only_opening, tables.opening_by_token
+    num_terminals = lowering.classification.num_terminals
+    tables = lowering.decoding
     num_tokens = len(tokens)
     steps: list[int] = []
-    leaves: list[int | None] = []
-    nodes: list[tuple[int, int]] = []
-    firsts: list[int] = []  # first token of each value that waits for its parent
-    begins: list[int] = []  # first token of each part whose node is not finished
     used = 0
     # A fused part looks at its token; the first terminal that follows takes it, forced or not.
     is_head = False
-    pending = [classification.start]  # what is still to do, the next one last: symbols and reductions, as in `actions`
+    # What is still to do, the next one last: symbols and reductions, as in `actions`.
+    pending = [lowering.classification.start]
     while pending:
         symbol = pending.pop()
         if symbol < 0:
-            reduction = reductions[-1 - symbol]
-            number = reduction.num_children
-            first = firsts[-number] if reduction.on_list else begins.pop()
-            if number:
-                del firsts[-number:]
-            firsts.append(first)
-            nodes.append((first, used))
             steps.append(symbol)
         elif symbol < num_terminals:
-            firsts.append(used)
-            literal = forced_literal[symbol]
-            if literal is not None and not is_head:
-                steps.append(literal)
-                leaves.append(None)
-                continue
-            if used == num_tokens:
-                raise _unfinished(lowering, num_tokens)
-            token = tokens[used]
-            owner, literal = literal_by_token.get(token, (-1, 0))
-            if owner != symbol:
-                raise _wrong_token(lowering, tokens, used, f"a literal of {lowering.bnf.terminals[symbol].name}")
+            literal = tables.forced_literal[symbol]
+            if literal is None or is_head:
+                if used == num_tokens:
+                    raise unfinished_sentence(lowering, tokens)
+                owner, literal = tables.literal_by_token.get(tokens[used], (-1, 0))
+                if owner != symbol:
+                    raise wrong_literal(lowering, tokens, used, symbol)
+                used += 1
+                is_head = False
             steps.append(literal)
-            leaves.append(token)
-            used += 1
-            is_head = False
         else:
             part = symbol - num_terminals
-            begin = used
-            opening = only_opening[part]
+            opening = tables.only_opening[part]
             if opening is None:
                 if used == num_tokens:
-                    raise _unfinished(lowering, num_tokens)
-                opening = openings[part].get(tokens[used])
+                    raise unfinished_sentence(lowering, tokens)
+                opening = tables.opening_by_token[part].get(tokens[used])
                 if opening is None:
-                    labels = [classification.vocabulary[token].label for token in sorted(openings[part])[:8]]
-                    raise _wrong_token(lowering, tokens, used, f"one of {', '.join(f'`{label}`' for label in labels)}")
-                if opening.steps is not None:  # the commonest case, for speed: what the code below comes to
-                    steps += opening.steps
-                    firsts.append(begin)
-                    leaves.append(tokens[used])
-                    used += 1
-                    nodes.append((begin, used))
-                    is_head = False
-                    continue
+                    raise wrong_opening(lowering, tokens, used, part)
                 if opening.takes_token:
                     used += 1
                 else:
                     is_head = True
-            if opening.has_node:
-                begins.append(begin)
             pending += opening.reversed_actions
-            if opening.ends_left_list:
-                # The stop belongs to the list's outermost node, which was finished just before.
-                nodes[-1] = (nodes[-1][0], used)
     if used < num_tokens:
-        raise DslcError(
-            Diagnostic(
-                Code.TOKENS_NOT_A_SENTENCE,
-                Severity.ERROR,
-                f"the sentence is finished after {used} of {num_tokens} tokens",
-                help="leave out what follows",
-            )
-        )
-    return Trace(steps, leaves, nodes)
+        raise finished_sentence(used, tokens)
+    return steps
 
 
-def _unfinished(lowering: Lowering, num_tokens: int) -> DslcError:
+def unfinished_sentence(lowering: Lowering, tokens: Sequence[int]) -> DslcError:
+    """More tokens are needed."""
     return DslcError(
         Diagnostic(
             Code.TOKENS_NOT_A_SENTENCE,
             Severity.ERROR,
-            f"the sequence of {num_tokens} tokens is unfinished",
+            f"the sequence of {len(tokens)} tokens is unfinished",
             help=f"give all tokens of one sentence of `{lowering.automaton.start}`",
         )
     )
+
+
+def finished_sentence(used: int, tokens: Sequence[int]) -> DslcError:
+    """There are tokens after the end."""
+    return DslcError(
+        Diagnostic(
+            Code.TOKENS_NOT_A_SENTENCE,
+            Severity.ERROR,
+            f"the sentence is finished after {used} of {len(tokens)} tokens",
+            help="leave out what follows",
+        )
+    )
+
+
+def wrong_literal(lowering: Lowering, tokens: Sequence[int], place: int, terminal: int) -> DslcError:
+    """A literal of another terminal stands there."""
+    return _wrong_token(lowering, tokens, place, f"a literal of {lowering.bnf.terminals[terminal].name}")
+
+
+def wrong_opening(lowering: Lowering, tokens: Sequence[int], place: int, part: int) -> DslcError:
+    """The token opens no option of the part."""
+    vocabulary = lowering.automaton.vocabulary
+    labels = [f"`{vocabulary[token].label}`" for token in sorted(lowering.decoding.opening_by_token[part])[:8]]
+    return _wrong_token(lowering, tokens, place, f"one of {', '.join(labels)}")
 
 
 def _wrong_token(lowering: Lowering, tokens: Sequence[int], place: int, expected: str) -> DslcError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from operator import attrgetter
 
 from dslc.program.graph import INPUT, Graph
 
@@ -17,8 +18,9 @@ def canonical_graph(graph: Graph) -> Graph:
     Inputs of a node are ordered, so this order is unique: two graphs that differ only in the numbers of their nodes
     have equal canonical forms, and two that have equal canonical forms compute the same.
     """
-    place = _place_nodes(graph)
-    nodes = [replace(graph.nodes[i], id=place[i], inputs=tuple(place[j] for j in graph.nodes[i].inputs)) for i in place]
+    order = _order_nodes(graph)
+    place = {id: i for i, id in enumerate(order)}
+    nodes = [replace(graph.nodes[i], id=place[i], inputs=tuple(place[j] for j in graph.nodes[i].inputs)) for i in order]
     return Graph(tuple(nodes), tuple(place[i] for i in graph.outputs))
 
 
@@ -28,31 +30,46 @@ def graph_hash(graph: Graph) -> str:
     Two values that are computed twice and one that is computed once are different graphs, since each has its own
     trained parameters.
     """
-    place, nodes = _place_nodes(graph), graph.nodes
+    nodes = graph.nodes
+    place = [0] * len(nodes)
     lines = [FORMAT]
-    for i in place:
+    for number, i in enumerate(_order_nodes(graph)):
+        place[i] = number
         node = nodes[i]
-        inputs = tuple([place[j] for j in node.inputs])
-        # A parameter's type follows from the inputs, its name from the op; where it starts is part of what is trained.
-        initial = [(parameter.name, parameter.initial) for parameter in node.parameters] if node.parameters else "[]"
-        type = node.type if node.op == INPUT else ""
-        lines.append(f"{node.op} {inputs} {node.attributes or '()'} {initial} {type}")
+        inputs, attributes, parameters = node.inputs, node.attributes, node.parameters
+        # As Python writes a tuple; one and two are written here for speed.
+        if len(inputs) == 1:
+            places = f"({place[inputs[0]]},)"
+        elif len(inputs) == 2:
+            places = f"({place[inputs[0]]}, {place[inputs[1]]})"
+        else:
+            places = str(tuple([place[j] for j in inputs]))
+        if node.op == INPUT:
+            ((_, name),) = attributes
+            lines.append(f"{INPUT} () (('name', {name!r}),) [] {node.type}")
+        elif parameters:
+            # A type follows from the inputs, a parameter's name from the op; where it starts is what is trained.
+            initial = [(parameter.name, parameter.initial) for parameter in parameters]
+            lines.append(f"{node.op} {places} {attributes or '()'} {initial} ")
+        else:
+            lines.append(f"{node.op} {places} {attributes} [] " if attributes else f"{node.op} {places} () [] ")
     lines.append(f"return {tuple([place[i] for i in graph.outputs])}")
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _place_nodes(graph: Graph) -> dict[int, int]:
-    """Place of each node in the canonical form, in order of the places."""
+def _order_nodes(graph: Graph) -> list[int]:
+    """The ids of the nodes in the order of the canonical form: inputs by name, then as a walk finishes the others."""
     nodes = graph.nodes
-    roots = sorted(graph.inputs, key=lambda node: str(node.attribute("name")))
-    # What to visit, the next one last; -1 - i: node i is finished.
-    pending = [*graph.outputs[::-1], *[node.id for node in reversed(roots)]]
-    place: dict[int, int] = {}
+    # The only attribute of an input is its name.
+    order = [node.id for node in sorted(graph.inputs, key=attrgetter("attributes"))]
     is_open = [True] * len(nodes)
+    for i in order:
+        is_open[i] = False
+    pending = [*graph.outputs[::-1]]  # what to visit, the next one last; -1 - i: node i is finished
     while pending:
         i = pending.pop()
         if i < 0:
-            place[-1 - i] = len(place)
+            order.append(-1 - i)
         elif is_open[i]:
             is_open[i] = False
             inputs = nodes[i].inputs
@@ -60,5 +77,5 @@ def _place_nodes(graph: Graph) -> dict[int, int]:
                 pending.append(-1 - i)
                 pending += inputs[::-1]
             else:
-                place[i] = len(place)
-    return place
+                order.append(i)
+    return order

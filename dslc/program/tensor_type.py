@@ -66,7 +66,7 @@ class TensorType:
     shape: tuple[Dim, ...]
 
     def __str__(self) -> str:
-        return f"[{', '.join(str(dim) for dim in self.shape)}]"
+        return f"[{', '.join([str(dim) for dim in self.shape])}]"
 
 
 class TypeMismatchError(Exception):

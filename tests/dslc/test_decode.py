@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -12,10 +14,11 @@ from lark import Lark, Token, Tree
 from lark.exceptions import LarkError
 
 from dslc.automaton.count import Counts
+from dslc.automaton.derive import tokens_to_derivation
 from dslc.automaton.lower import Lowering
 from dslc.automaton.render import render_tokens
 from dslc.automaton.uniform import sample_uniform
-from dslc.diagnostics import DslcError
+from dslc.diagnostics import Diagnostic, DslcError
 from dslc.program.decode import decode_tokens
 from dslc.program.tree import Leaf, ParseTree
 from tests.dslc.random_grammars import lower_text
@@ -156,6 +159,62 @@ def test_rule_alias_tokens_and_positions() -> None:
                     assert child.token is not None
                     assert child.token in tokens[node.start_token : node.end_token]
                     assert lowering.automaton.vocabulary[child.token].text == child.text
+
+
+def ids(lowering: Lowering, *labels: str) -> tuple[int, ...]:
+    id_of = {token.label: token.id for token in lowering.automaton.vocabulary}
+    return tuple(id_of[label] for label in labels)
+
+
+def spans(tree: ParseTree) -> list[tuple[str, int, int]]:
+    """Name, first token and end of each node, children before their parent."""
+    inner = [span for child in tree.children if isinstance(child, ParseTree) for span in spans(child)]
+    return [*inner, (tree.name, tree.start_token, tree.end_token)]
+
+
+def test_the_stop_of_a_list_belongs_to_its_outermost_node() -> None:
+    lowering = lower_text('start: "(" list ")" A\nlist: list "," A | A\nA: "a" | "b"\n', 10)[1]
+    tree = decode_tokens(lowering, ids(lowering, "A.a", '","', "A.b", "<stop list>", "A.b"))
+    assert spans(tree) == [("list", 0, 1), ("list", 0, 4), ("start", 0, 5)]
+    lowering = lower_text('start: A "," start | A\nA: "a" | "b"\n', 10)[1]
+    tree = decode_tokens(lowering, ids(lowering, "A.a", '","', "A.b", "<stop start>"))
+    assert spans(tree) == [("start", 2, 4), ("start", 0, 4)]
+
+
+def test_a_word_that_is_a_list_does_not_take_its_stop() -> None:
+    # The base of the list is the node of an item, or a word of its own.
+    text = 'start: list list\n?list: list "," item -> more | item | "none" -> none\nitem: "x" -> x | "y" -> y\n'
+    lowering = lower_text(text, 10)[1]
+    x, none, stop = ids(lowering, '"x"', '"none"', "<stop list>")
+    assert spans(decode_tokens(lowering, (x, stop, none, stop))) == [("x", 0, 1), ("none", 2, 4), ("start", 0, 4)]
+
+
+def test_spans_of_labelled_alternatives() -> None:
+    lowering = lower_text('start: p p\np: A | A B\nA: "a"\nB: "b" | "c"\n', 10)[1]
+    tree = decode_tokens(lowering, ids(lowering, "<p#1>", "B.c", "<p#0>"))
+    assert spans(tree) == [("p", 0, 2), ("p", 2, 3), ("start", 0, 3)]
+
+
+def try_to_read(
+    read: Callable[[Lowering, tuple[int, ...]], object], lowering: Lowering, tokens: tuple[int, ...]
+) -> tuple[Diagnostic, ...] | None:
+    """What is wrong with the tokens, None if nothing is."""
+    try:
+        read(lowering, tokens)
+    except DslcError as error:
+        return error.diagnostics
+    return None
+
+
+def test_tokens_that_are_no_sentence_have_no_tree() -> None:
+    lowering = lower_text('start: start "+" A | A | word\nA: "a" | "b"\nword: "x" -> x | "y" -> y\n', 9)[1]
+    vocabulary = range(-1, len(lowering.automaton.vocabulary) + 1)
+    refused = 0
+    for tokens in itertools.chain.from_iterable(itertools.product(vocabulary, repeat=n) for n in range(4)):
+        found = [try_to_read(read, lowering, tokens) for read in (tokens_to_derivation, decode_tokens)]
+        assert found[0] == found[1]
+        refused += found[0] is not None
+    assert refused > 100
 
 
 def test_forced_text_has_no_token() -> None:

@@ -1,4 +1,4 @@
-"""Tokens to derivations and back: lists nested as written, fusions undone, spans, errors, long sentences."""
+"""Tokens to derivations and back: lists nested as written, fusions undone, errors, long sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dslc.automaton.count import Counts
 from dslc.automaton.derivation import Derivation, Scanned
 from dslc.automaton.derive import derivation_to_tokens, tokens_to_derivation
 from dslc.automaton.lower import Lowering
-from dslc.automaton.trace_tokens import trace_tokens
 from dslc.automaton.uniform import sample_uniform
 from dslc.diagnostics import Code, DslcError
 from tests.dslc.random_grammars import lower_text
@@ -91,24 +90,6 @@ def test_ids_outside_the_vocabulary(token: int) -> None:
         tokens_to_derivation(lower('start: A\nA: "a" | "b"\n'), (token,))
 
 
-def test_spans_of_a_nested_list() -> None:
-    lowering = lower('start: "(" list ")" A\nlist: list "," A | A\nA: "a" | "b"\n')
-    tokens = ids(lowering, "A.a", '","', "A.b", "<stop list>", "A.b")
-    trace = trace_tokens(lowering, tokens)
-    # Inner list node, outer one with its stop, the start; children first.
-    assert trace.nodes == [(0, 1), (0, 4), (0, 5)]
-    assert trace.leaves == [None, tokens[0], tokens[1], tokens[2], None, tokens[4]]
-
-
-def test_spans_of_a_right_list_and_of_labelled_alternatives() -> None:
-    lowering = lower('start: A "," start | A\nA: "a" | "b"\n')
-    trace = trace_tokens(lowering, ids(lowering, "A.a", '","', "A.b", "<stop start>"))
-    assert trace.nodes == [(2, 4), (0, 4)]
-    lowering = lower('start: p p\np: A | A B\nA: "a"\nB: "b" | "c"\n')
-    trace = trace_tokens(lowering, ids(lowering, "<p#1>", "B.c", "<p#0>"))
-    assert trace.nodes == [(0, 2), (2, 3), (0, 3)]
-
-
 @pytest.mark.parametrize("name", ["arith", "optim", "conv", "lstm", "rules3"])
 def test_samples_go_both_ways(name: str) -> None:
     lowering = lower((GRAMMARS / f"{name}.lark").read_text(encoding="utf-8"), 100)
@@ -117,11 +98,6 @@ def test_samples_go_both_ways(name: str) -> None:
     for _ in range(30):
         tokens = sample_uniform(counts, generator, "even")
         assert derivation_to_tokens(lowering, tokens_to_derivation(lowering, tokens)) == tokens
-        trace = trace_tokens(lowering, tokens)
-        assert trace.nodes[-1] == (0, len(tokens))
-        assert [token for token in trace.leaves if token is not None] == [
-            token for token in tokens if lowering.automaton.vocabulary[token].terminal is not None
-        ]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from typing import cast
 from dslc.program.emit import PythonSource
 from dslc.program.emit_update_rule import emit_update_rule
 from dslc.program.graph import Graph, GraphBuilder, Node
-from dslc.program.meaningless import Child, unknown_name, wrong_children
+from dslc.program.meaningless import unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
 from dslc.program.op_tables.expression import ANY_SHAPE
 from dslc.program.op_tables.optimizer import DECAYS, NOISE
@@ -91,10 +91,6 @@ BINARY: Mapping[str, AliasSpec] = MappingProxyType(
         "keep_left": AliasSpec("x1"),
     }
 )
-MENUS = (UNARY, UNARY, BINARY)
-"""What the last three parts of an update can be."""
-MENUS = (UNARY, UNARY, BINARY)
-"""Of the functions of an update, in the order of its children."""
 ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
     {
         "update": AliasSpec("binary(unary(operand), unary(operand)) (bello2017)", PARTS),
@@ -105,14 +101,41 @@ ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
 )
 
 WEIGHT_FACTORS = MappingProxyType({"weight_1e_4": 1e-4, "weight_1e_3": 1e-3, "weight_1e_2": 1e-2, "weight_1e_1": 1e-1})
-CLIP_BOUNDS = MappingProxyType({"clip_1e_5": 1e-5, "clip_1e_4": 1e-4, "clip_1e_3": 1e-3})
-DROP_PROBABILITIES = MappingProxyType({"drop_0_1": 0.1, "drop_0_3": 0.3, "drop_0_5": 0.5})
 RESTARTS = MappingProxyType({"restart_decay_2": 2, "restart_decay_10": 10, "restart_decay_20": 20})
 NOISE_DEVIATION = 0.01
+Attributes = tuple[tuple[str, AttributeValue], ...]
+UNARY_OPS: Mapping[str, tuple[str, Attributes]] = {
+    "identity": ("identity", ()),
+    "negate": ("negate", ()),
+    "exp": ("exp", ()),
+    "log_abs": ("log", ()),
+    "sqrt_abs": ("sqrt", ()),
+    "clip_1e_5": ("clip", (("bound", 1e-5),)),
+    "clip_1e_4": ("clip", (("bound", 1e-4),)),
+    "clip_1e_3": ("clip", (("bound", 1e-3),)),
+    "drop_0_1": ("drop", (("probability", 0.1),)),
+    "drop_0_3": ("drop", (("probability", 0.3),)),
+    "drop_0_5": ("drop", (("probability", 0.5),)),
+    "sign": ("sign", ()),
+}
+"""Op of each unary function, and its attributes; logarithms and roots are of absolute values."""
+BINARY_OPS: Mapping[str, str] = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "guarded_div",
+    "pow": "pow",
+    "keep_left": "identity",
+}
+"""Op of each binary function."""
 DECAY_OPS = frozenset(spec.name for spec in DECAYS)
 RANDOM_OPS = frozenset(spec.name for spec in NOISE)
+RANDOM_OPERANDS = frozenset(("noise", "annealed_noise"))
 NEVER_NEGATIVE = frozenset(("square", "exp", "sqrt", "abs", *DECAY_OPS))
 NEVER_NEGATIVE_INPUTS = frozenset(("v", "r"))
+IS_ONE: Attributes = (("value", 1.0),)
+"""Attributes that only the number 1 has."""
+ONLY_TREES = frozenset((ParseTree,))
 
 
 @dataclass(frozen=True)
@@ -152,7 +175,6 @@ class Optimizer:
             DslcError: DSLC403 or DSLC404 if a node is not of the target's form.
         """
         root = tree if tree.name == "update" else _only_child(tree)
-        _check_updates(root)
         return _build_graph(root)
 
     def write_formula(self, graph: Graph) -> str | None:
@@ -178,55 +200,71 @@ TARGET = Optimizer()
 # --- tree to graph ----------------------------------------------------------------------------------------------------
 
 
-def _check_updates(root: Child) -> None:
-    stack = [root]
+def _build_graph(root: ParseTree) -> Graph:
+    rule = _RuleBuilder()
+    values: list[Node] = []
+    # What is still to do, the next one last: values to compute, and the parts of updates whose operands are computed.
+    pending: list[ParseTree | tuple[ParseTree, ...]] = [root]
+    while pending:
+        task = pending.pop()
+        if isinstance(task, tuple):
+            _, thrown_away, first_unary, second_unary, binary = task
+            if binary.name == "keep_left":
+                _check_value(thrown_away)
+                values.append(rule.add_unary(first_unary, values.pop()))
+            else:
+                other, one = values.pop(), values.pop()
+                one = rule.add_unary(first_unary, one)
+                values.append(rule.add_binary(binary, one, rule.add_unary(second_unary, other)))
+        elif task.name == "update":
+            parts = _read_update(task)
+            pending.append(parts)
+            if parts[4].name != "keep_left":
+                pending.append(parts[1])
+            pending.append(parts[0])
+        else:
+            values.append(rule.add_operand(task))
+    (update,) = values
+    return rule.finish(update)
+
+
+def _read_update(update: ParseTree) -> tuple[ParseTree, ...]:
+    """The parts of an update, its functions checked."""
+    children = update.children
+    if len(children) != len(PARTS) or {*map(type, children)} != ONLY_TREES:
+        raise wrong_children(TARGET.name, update, PARTS)
+    parts = cast(tuple[ParseTree, ...], children)
+    if parts[2].name not in UNARY_OPS:
+        raise unknown_name(TARGET.name, parts[2], UNARY)
+    if parts[3].name not in UNARY_OPS:
+        raise unknown_name(TARGET.name, parts[3], UNARY)
+    if parts[4].name not in BINARY_OPS:
+        raise unknown_name(TARGET.name, parts[4], BINARY)
+    return parts
+
+
+def _check_value(value: ParseTree) -> None:
+    """Nothing, if a value that is not computed has a meaning."""
+    stack = [value]
     while stack:
         tree = stack.pop()
-        assert isinstance(tree, ParseTree), "only trees are put on the stack"
         if tree.name == "update":
-            children = tree.children
-            if len(children) != len(PARTS) or any(not isinstance(child, ParseTree) for child in children):
-                raise wrong_children(TARGET.name, tree, PARTS)
-            for child, menu in zip(children[2:], MENUS, strict=True):
-                assert isinstance(child, ParseTree), "checked above"
-                if child.name not in menu:
-                    raise unknown_name(TARGET.name, child, menu)
-            stack += children[1::-1]
+            stack += _read_update(tree)[1::-1]
         elif tree.name not in OPERANDS:
             raise unknown_name(TARGET.name, tree, ("update", *OPERANDS))
 
 
-def _build_graph(root: ParseTree) -> Graph:
-    """The graph of a tree that has been checked."""
-    rule = _RuleBuilder()
-    values: list[Node] = []
-    stack = [(root, False)]
-    while stack:
-        tree, has_operands = stack.pop()
-        if tree.name != "update":
-            values.append(rule.add_operand(tree))
-            continue
-        first, second, first_unary, second_unary, binary = cast(tuple[ParseTree, ...], tree.children)
-        operands = (first,) if binary.name == "keep_left" else (first, second)
-        if not has_operands:
-            stack.append((tree, True))
-            stack += [(operand, False) for operand in reversed(operands)]
-        elif binary.name == "keep_left":
-            values.append(rule.add_unary(first_unary, values.pop()))
-        else:
-            other, one = values.pop(), values.pop()
-            one = rule.add_unary(first_unary, one)
-            values.append(rule.add_binary(binary, one, rule.add_unary(second_unary, other)))
-    (update,) = values
-    return rule.builder.finish(update)
+class _RuleBuilder(GraphBuilder):
+    """Adds what the words of a sentence mean, each value once.
 
-
-class _RuleBuilder:
-    """Adds what the words of a sentence mean, each value once."""
+    All values have the shape of the weights and nothing is trained, so nodes are made without asking the table of ops.
+    """
 
     def __init__(self) -> None:
-        self.builder = GraphBuilder()
+        super().__init__()
         self._inputs: dict[str, Node] = {}
+        self._operands: dict[str, Node] = {}
+        """Values of operands, but for what is drawn at random."""
         self._known: dict[tuple[object, ...], Node] = {}
         self._numbers: set[int] = set()
         """One number for all weights."""
@@ -236,6 +274,15 @@ class _RuleBuilder:
 
     def add_operand(self, tree: ParseTree) -> Node:
         """The value of one of the operands."""
+        name = tree.name
+        node = self._operands.get(name)
+        if node is None:
+            node = self._new_operand(tree)
+            if name not in RANDOM_OPERANDS:
+                self._operands[name] = node
+        return node
+
+    def _new_operand(self, tree: ParseTree) -> Node:
         match tree.name:
             case "gradient":
                 return self._input("g")
@@ -246,111 +293,111 @@ class _RuleBuilder:
             case "mean_cube":
                 return self._input("y")
             case "gradient_square":
-                return self._add("square", tree, self._input("g"))
+                return self._add("square", (self._input("g").id,), tree)
             case "gradient_cube":
-                return self._add("cube", tree, self._input("g"))
+                return self._add("cube", (self._input("g").id,), tree)
             case "sign_gradient":
-                return self._add("sign", tree, self._input("g"))
+                return self._add("sign", (self._input("g").id,), tree)
             case "sign_mean":
-                return self._add("sign", tree, self._input("m"))
+                return self._add("sign", (self._input("m").id,), tree)
             case "one":
-                return self._add("number", tree, value=1.0)
+                return self._number(1.0, tree)
             case "two":
-                return self._add("number", tree, value=2.0)
+                return self._number(2.0, tree)
             case "noise":
-                return self._add("gaussian_noise", tree, self._input("g"), deviation=NOISE_DEVIATION)
+                return self._add("gaussian_noise", (self._input("g").id,), tree, (("deviation", NOISE_DEVIATION),))
             case "adam":
-                return self._add("guarded_div", tree, self._input("m"), self._add("sqrt", tree, self._input("v")))
+                mean, root = self._input("m"), self._add("sqrt", (self._input("v").id,), tree)
+                return self._add("guarded_div", (mean.id, root.id), tree)
             case "rmsprop":
-                return self._add("guarded_div", tree, self._input("g"), self._add("sqrt", tree, self._input("r")))
-            case "linear_decay" | "cosine_decay":
-                return self._add(tree.name, tree, self._input("t"), self._input("T"))
+                gradient, root = self._input("g"), self._add("sqrt", (self._input("r").id,), tree)
+                return self._add("guarded_div", (gradient.id, root.id), tree)
+            case "linear_decay" | "cosine_decay" as name:
+                return self._decay(name, tree)
             case "annealed_noise":
-                return self._add("annealed_noise", tree, self._input("g"), self._input("t"))
+                return self._add("annealed_noise", (self._input("g").id, self._input("t").id), tree)
             case name if name in RESTARTS:
-                return self._add("restart_decay", tree, self._input("t"), self._input("T"), restarts=RESTARTS[name])
-            case name:
-                factor = self._add("number", tree, value=WEIGHT_FACTORS[name])
-                return self._add("mul", tree, factor, self._input("w"))
+                return self._decay("restart_decay", tree, (("restarts", RESTARTS[name]),))
+            case name if name in WEIGHT_FACTORS:
+                factor = self._number(WEIGHT_FACTORS[name], tree)
+                return self._add("mul", (factor.id, self._input("w").id), tree)
+            case _:
+                raise unknown_name(TARGET.name, tree, ("update", *OPERANDS))
+
+    def _number(self, value: float, tree: ParseTree) -> Node:
+        node = self._add("number", (), tree, (("value", value),))
+        self._numbers.add(node.id)
+        return node
+
+    def _decay(self, op: str, tree: ParseTree, attributes: Attributes = ()) -> Node:
+        node = self._add(op, (self._input("t").id, self._input("T").id), tree, attributes)
+        self._numbers.add(node.id)
+        self._decays.add(node.id)
+        return node
 
     def add_unary(self, tree: ParseTree, value: Node) -> Node:
         """A unary function of a value."""
-        if value.id in self._decays and tree.name not in ("identity", "negate"):
+        name = tree.name
+        if name == "identity":
+            return value
+        op, attributes = UNARY_OPS[name]
+        if value.id in self._numbers and (op == "drop" or (op != "negate" and value.id in self._decays)):
             value = self._fill(tree, value)
-        match tree.name:
-            case "identity":
-                return value
-            case "log_abs" | "sqrt_abs":
-                absolute = value if value.id in self._never_negative else self._add("abs", tree, value)
-                return self._add("log" if tree.name == "log_abs" else "sqrt", tree, absolute)
-            case name if name in CLIP_BOUNDS:
-                return self._add("clip", tree, value, bound=CLIP_BOUNDS[name])
-            case name if name in DROP_PROBABILITIES:
-                if value.id in self._numbers:  # every weight has a draw of its own
-                    value = self._fill(tree, value)
-                return self._add("drop", tree, value, probability=DROP_PROBABILITIES[name])
-            case name:
-                return self._add(name, tree, value)
+        if op in ("log", "sqrt") and value.id not in self._never_negative:
+            value = self._add("abs", (value.id,), tree)
+        return self._add(op, (value.id,), tree, attributes)
 
     def add_binary(self, tree: ParseTree, one: Node, other: Node) -> Node:
         """A binary function of two values."""
-        if tree.name in ("div", "pow") and one.id in self._numbers and other.id in self._numbers:
+        op = BINARY_OPS[tree.name]
+        if op == "mul":
+            if one.attributes == IS_ONE:
+                return other
+            if other.attributes == IS_ONE:
+                return one
+        elif op in ("guarded_div", "pow") and one.id in self._numbers and other.id in self._numbers:
             if other.id in self._decays:
                 other = self._fill(tree, other)
             elif one.id in self._decays:
                 one = self._fill(tree, one)
-        match tree.name:
-            case "div":
-                return self._add("guarded_div", tree, one, other)
-            case "pow":
-                return self._add("pow", tree, one, other)
-            case "mul" if self._is_one(one):
-                return other
-            case "mul" if self._is_one(other):
-                return one
-            case name:
-                return self._add(name, tree, one, other)
-
-    def _is_one(self, node: Node) -> bool:
-        return node.op == "number" and node.attribute("value") == 1
+        return self._add(op, (one.id, other.id), tree)
 
     def _fill(self, tree: ParseTree, number: Node) -> Node:
         """A tensor of the number: what is done to it then follows the rules of tensors, also beyond the largest float.
 
         Constants need this only where every weight has a draw of its own, since an emitter can compute them.
         """
-        filled = self._add("fill", tree, number, self._input("g"))
+        filled = self._add("fill", (number.id, self._input("g").id), tree)
         if number.id in self._never_negative:
             self._never_negative.add(filled.id)
         return filled
 
     def _input(self, name: str) -> Node:
-        if name not in self._inputs:
-            node = self.builder.add_input(name, SCALAR if name in ("t", "T") else ANY_SHAPE)
-            self._inputs[name] = node
+        node = self._inputs.get(name)
+        if node is None:
+            node = self._inputs[name] = self.add_input(name, SCALAR if name in ("t", "T") else ANY_SHAPE)
             if name in NEVER_NEGATIVE_INPUTS:
                 self._never_negative.add(node.id)
-        return self._inputs[name]
+        return node
 
-    def _add(self, op: str, tree: ParseTree, *inputs: Node, **attributes: AttributeValue) -> Node:
-        ids = [value.id for value in inputs]
-        key = (op, *ids, *attributes.values())
-        if key in self._known:
-            return self._known[key]
+    def _add(self, op: str, inputs: tuple[int, ...], tree: ParseTree, attributes: Attributes = ()) -> Node:
+        key = (op, inputs, attributes)
+        node = self._known.get(key)
+        if node is not None:
+            return node
+        place = len(self._nodes)
         tokens = (tree.start_token, tree.end_token)
-        node = self.builder.add(op, *inputs, attributes=attributes or None, rule=tree.name, tokens=tokens)
+        node = Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, tokens)
+        self._nodes.append(node)
         if op not in RANDOM_OPS:
             self._known[key] = node
         if op in NEVER_NEGATIVE:
-            self._never_negative.add(node.id)
-        if op == "number" or op in DECAY_OPS:
-            self._numbers.add(node.id)
-            if op != "number":
-                self._decays.add(node.id)
-        elif self._numbers and op != "fill" and self._numbers.issuperset(ids):
-            self._numbers.add(node.id)
-            if not self._decays.isdisjoint(ids):
-                self._decays.add(node.id)
+            self._never_negative.add(place)
+        # What is computed from numbers alone is a number, and another at each step if one of them is.
+        if self._numbers and inputs and op != "fill" and self._numbers.issuperset(inputs):
+            self._numbers.add(place)
+            if not self._decays.isdisjoint(inputs):
+                self._decays.add(place)
         return node
 
 
