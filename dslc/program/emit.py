@@ -16,6 +16,7 @@ from textwrap import wrap
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.graph import Graph, Node
 from dslc.program.op_spec import Call
+from dslc.value import value
 
 FORMAT = "dslc.python/1"
 LINE_LENGTH = 88
@@ -25,9 +26,11 @@ RESERVED = frozenset(
     ("torch", "nn", "functional", "math", "Tensor", "Optimizer", "ParamsT", "Callable", "Any", "defaultdict")
 ) | frozenset(("self", "super", "float", "int", "min", "max", "zip"))
 """Names that emitted text uses for something else."""
+UNUSABLE = RESERVED | frozenset(keyword.kwlist)
+"""Names that no value can have."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LineOrigin:
     """Where one line of emitted text comes from."""
 
@@ -80,14 +83,14 @@ class Namespace:
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = {*taken, *RESERVED, *keyword.kwlist}
+        self._taken = set(taken)
         self._last: dict[str, int] = {}
 
     def create(self, wanted: str) -> str:
         """`wanted`, or if that is taken `wanted_2`, `wanted_3`, …"""
         number = self._last.get(wanted, 1)
         name = wanted if number == 1 else f"{wanted}_{number}"
-        while name in self._taken:
+        while name in self._taken or name in UNUSABLE:
             number += 1
             name = f"{wanted}_{number}"
         self._taken.add(name)
@@ -131,8 +134,9 @@ class SourceWriter:
 
     def write_call(self, before: str, call: Call, after: str = "", node: Node | None = None) -> None:
         """A call between two texts, on one line if it fits, else with one argument a line."""
-        if len(f"{self._indent}{before}{call}{after}") <= LINE_LENGTH or not call.arguments:
-            self.write(f"{before}{call}{after}", node)
+        line = f"{before}{call}{after}"
+        if len(self._indent) + len(line) <= LINE_LENGTH or not call.arguments:
+            self.write(line, node)
             return
         self.write(f"{before}{call.function}(", node)
         with self.indented():

@@ -138,13 +138,22 @@ def conv2d_type(inputs: Types, attributes: Attributes) -> TensorType:
 def conv2d_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
     """The filters; no bias, since the batch norm that follows subtracts it."""
     height, width = pair(attributes, "kernel")
-    shape = (number(attributes, "num_filters"), channels_of(inputs[0]), height, width)
-    return (Parameter("weight", TensorType(shape)),)
+    return _filters(number(attributes, "num_filters"), channels_of(inputs[0]), height, width)
+
+
+@lru_cache(maxsize=1024)
+def _filters(num_filters: int, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
+    return (Parameter("weight", TensorType((num_filters, channels, height, width))),)
 
 
 def batch_norm_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
     """Scale (1 at the start) and offset (0) of every channel."""
-    shape = TensorType((channels_of(inputs[0]),))
+    return _scale_and_offset(channels_of(inputs[0]))
+
+
+@lru_cache
+def _scale_and_offset(channels: Dim) -> tuple[Parameter, ...]:
+    shape = TensorType((channels,))
     return (Parameter("weight", shape, initial=1.0), Parameter("bias", shape, initial=0.0))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from dslc.program import op_rules
 from dslc.program.op_rules import Attributes, Parameter, Types
 from dslc.program.tensor_type import TensorType
+from dslc.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """A call in Python source."""
 

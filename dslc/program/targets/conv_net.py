@@ -26,6 +26,7 @@ from dslc.program.op_spec import Call
 from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.tensor_type import Symbol, TensorType
 from dslc.program.tree import Leaf, ParseTree
+from dslc.value import value
 
 FILTER = ("filter height", "filter width")
 STRIDE = ("vertical stride", "horizontal stride")
@@ -34,7 +35,7 @@ NUMBER = ("number of filters",)
 IMAGES = TensorType((Symbol("batch"), Symbol("in_channels"), Symbol("height"), Symbol("width")))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Layer:
     """One layer as the sentence states it."""
 
@@ -153,9 +154,11 @@ def _read_layer(tree: ParseTree) -> Layer:
 
 
 def _read_size(tree: ParseTree, leaf: Leaf, meaning: str) -> int:
-    if not (leaf.text.isascii() and leaf.text.isdigit()) or int(leaf.text) < 1:
+    text = leaf.text
+    size = int(text) if text.isascii() and text.isdigit() else 0
+    if size < 1:
         raise not_a_size(tree, leaf, meaning)
-    return int(leaf.text)
+    return size
 
 
 def _add_layer(builder: GraphBuilder, features: Node, layer: Layer) -> Node:
@@ -223,23 +226,23 @@ def _constructor(graph: Graph, node: Node) -> Call:
 def _write_forward(writer: SourceWriter, graph: Graph) -> None:
     (images,) = graph.inputs
     names = Namespace(["images"])
-    value: dict[int, str] = {images.id: "images"}
+    name_of: dict[int, str] = {images.id: "images"}
     layers: list[tuple[str, Node, str]] = []
     end: list[tuple[str, Node, str]] = []
     for node in graph.nodes:
         match node.op:
             case "conv2d":
-                first, source = node, value[node.inputs[0]]
+                first, source = node, name_of[node.inputs[0]]
             case "relu":
                 number = len(layers) + 1
-                value[node.id] = names.create(f"features_{number}")
-                layers.append((f"{value[node.id]} = self.layer_{number}({source})", first, str(node.type)))
+                name_of[node.id] = names.create(f"features_{number}")
+                layers.append((f"{name_of[node.id]} = self.layer_{number}({source})", first, str(node.type)))
             case "global_average_pool":
-                value[node.id] = names.create(node.spec.value_name)
-                text = node.spec.expression.format(value[node.inputs[0]])
-                end.append((f"{value[node.id]} = {text}", node, str(node.type)))
+                name_of[node.id] = names.create(node.spec.value_name)
+                text = node.spec.expression.format(name_of[node.inputs[0]])
+                end.append((f"{name_of[node.id]} = {text}", node, str(node.type)))
             case "linear":
-                end.append((f"return self.classifier({value[node.inputs[0]]})", node, str(node.type)))
+                end.append((f"return self.classifier({name_of[node.inputs[0]]})", node, str(node.type)))
     writer.write("def forward(self, images: Tensor) -> Tensor:")
     with writer.indented():
         writer.write_commented(layers)
