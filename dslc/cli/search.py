@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         "dslc search conv_net --task digits --evaluations 300 --run runs/first",
         "dslc search my_space.lark --task reward:score",
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
-        "dslc search conv_net --task digits --evaluations 1000 --until patience=100 --until seconds=600",
+        "dslc search conv_net --task digits --until patience=100 --until seconds=600",
     ),
 )
 @space_options
