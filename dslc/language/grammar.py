@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 
 from dslc.language.pragmas import Pragmas
 from dslc.source import SourceFile, Span
@@ -154,6 +155,12 @@ class Grammar:
     pragmas: Pragmas = field(compare=False, repr=False)
     imports: tuple[SourceFile, ...] = field(default=(), compare=False, repr=False)
     """The files that were imported, those that come with lark left out."""
+
+    def texts(self) -> dict[str, str]:
+        """The text of the file, then of each file that it imports, by path from the folder of the file."""
+        folder = self.file.folder or Path()
+        imported = {Path(file.name).relative_to(folder).as_posix(): file.text for file in self.imports}
+        return {Path(self.file.name).name: self.file.text, **imported}
 
     def __str__(self) -> str:
         # The import stands here since printing reads the classes of this module.

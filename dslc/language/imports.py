@@ -57,8 +57,10 @@ def common_terminals() -> dict[str, Options]:
 class ImportReader:
     """Finds and reads imported files, each once, for one main file."""
 
-    def __init__(self, main: SourceFile, diagnostics: list[Diagnostic]) -> None:
-        self.main = main
+    def __init__(self, main: ImportedFile, diagnostics: list[Diagnostic]) -> None:
+        self.main = main.file
+        self.ignores = any(isinstance(statement, IgnoreStatement) for statement in main.statements)
+        """Whether the main file says itself what is ignored."""
         self.diagnostics = diagnostics
         self.library_places: dict[str, Span] = {}
         """Where a file of lark was first imported, by its name: faults in it are shown there."""
@@ -165,7 +167,7 @@ class ImportReader:
     def _note_what_is_left_out(self, file: SourceFile, statements: tuple[Statement, ...], span: Span) -> None:
         """Lines that count in a main file only: `//!` and `%ignore`."""
         lines = find_pragma_lines(file, [(statement.span.start, statement.span.end) for statement in statements])
-        ignores = [statement.span for statement in statements if isinstance(statement, IgnoreStatement)]
+        ignores = [] if self.ignores else [each.span for each in statements if isinstance(each, IgnoreStatement)]
         for found, what in ((lines, "`//!`"), (ignores, "`%ignore`")):
             if found:
                 message = f"a {what} line of an imported file has no effect"
