@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -27,6 +28,8 @@ class SourceFile:
     name: str
     """Path as the user gave it, or `<text>`."""
     text: str
+    folder: Path | None = field(default=None, compare=False, repr=False)
+    """Where a file on disk stands, so that what it imports is found; None for a text."""
 
     @cached_property
     def _line_starts(self) -> tuple[int, ...]:

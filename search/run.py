@@ -106,7 +106,8 @@ def search(
             strategy = _make_strategy(config, space)
         _check_figures(strategy, config)
         folder = _choose_folder(space, task, run_dir, overwrite)
-        grammar_copy = Path(space.file.name).name.replace("<text>", "text.lark")
+        files = {name.replace("<text>", "text.lark"): text for name, text in space.compilation.grammar.texts().items()}
+        grammar_copy, *imports = files
         info = {
             "command": command or f"dslc.search.search({space!r}, task={task.name!r})",
             "config": config.to_json(),
@@ -114,6 +115,7 @@ def search(
                 "file": space.file.name,
                 "copy": f"grammar/{grammar_copy}",
                 "sha256": sha256(space.file.text.encode()).hexdigest(),
+                "imports": {name: sha256(files[name].encode()).hexdigest() for name in imports},
                 "start": space.start,
                 "target": space.target,
                 "max_tokens": space.max_tokens,
@@ -123,7 +125,7 @@ def search(
             "status": Status.RUNNING.value,
             "started_at": time.time(),
         }
-        with closing(RunStore.create(folder, info, {grammar_copy: space.file.text})) as store:
+        with closing(RunStore.create(folder, info, files)) as store:
             notes = _run(space, task, strategy, config, store, callbacks)
     return SearchResult(folder, notes=notes)
 
@@ -360,13 +362,15 @@ def _choose_folder(space: Space, task: Task, run_dir: str | Path | None, overwri
 
 def _grammar_notes(info: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
     original = Path(info["grammar"]["file"])
-    if not original.is_file() or sha256(original.read_bytes()).hexdigest() == info["grammar"]["sha256"]:
-        return ()
-    return (
+    hashes = {original: info["grammar"]["sha256"]}
+    hashes |= {original.parent / name: value for name, value in info["grammar"].get("imports", {}).items()}
+    changed = [path for path in hashes if path.is_file() and sha256(path.read_bytes()).hexdigest() != hashes[path]]
+    return tuple(
         Diagnostic(
             Code.GRAMMAR_CHANGED,
             Severity.NOTE,
-            f"`{original}` has changed since the run began, which goes on with its own copy",
+            f"`{path}` has changed since the run began, which goes on with its own copy",
             help="start a new run to search the changed grammar",
-        ),
+        )
+        for path in changed
     )

@@ -19,7 +19,7 @@ def check_equal_trees(space: Space) -> Iterator[Diagnostic]:
             if first is production or (rule.is_transparent and not production.symbols):
                 continue
             one, other = _as_written(space, first), _as_written(space, production)
-            label = production.alias or rule.name
+            label = production.alias or rule.node_name
             yield Diagnostic(
                 Code.EQUAL_TREES,
                 severity,

@@ -35,7 +35,7 @@ def check_target(space: Space) -> Iterator[Diagnostic]:
 
 
 def _check_name(space: Space, target: Target, rule: BnfRule, production: Production) -> Iterator[Diagnostic]:
-    name = production.alias or rule.name
+    name = production.alias or rule.node_name
     hidden = production.alias is None and (rule.is_transparent or rule.expand_single)
     if name in target.aliases or hidden or name in space.compilation.grammar.pragmas.starts:
         return

@@ -53,15 +53,17 @@ def starter_texts(grammar: str | None) -> dict[str, str]:
         return templates.joinpath(f"{name}.template").read_text(encoding="utf-8")
 
     if grammar is None:
-        name, text, reward = _NAME, template("space.lark"), "reward_fit.py"
+        name, reward = _NAME, "reward_fit.py"
+        texts = {f"{name}.lark": template("space.lark")}
     else:
         file = find_grammar(grammar)
-        target = compile_grammar(file).grammar.pragmas.target
-        name, text = Path(file.name).stem, file.text
+        copied = compile_grammar(file).grammar
+        target, name = copied.pragmas.target, Path(file.name).stem
+        texts = copied.texts()
         has_parameters = target is not None and get_target(target).builds is Built.MODULE
         reward = "reward_size.py" if has_parameters else "reward_text.py"
     return {
-        f"{name}.lark": text,
+        **texts,
         "reward.py": template(reward),
         "test_reward.py": Template(template("test_reward.py")).substitute(name=name),
         "README.md": Template(template("README.md")).substitute(name=name),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dslc.diagnostics import Code, Diagnostic, Label, Severity
-from dslc.language.collect import RuleDefinition
+from dslc.language.definitions import RuleDefinition
 from dslc.language.grammar import (
     Alternative,
     Expression,
@@ -19,47 +19,51 @@ from dslc.language.grammar import (
     TerminalUse,
 )
 from dslc.language.patterns import CharacterRange, Choice, Concatenation, Pattern, Reference, Regex, Repeat, Text
-from dslc.language.syntax import Brackets, Item, Name, Operated, Options, Quoted, Range, Row, TemplateUse
+from dslc.language.syntax import Brackets, Item, Name, Operated, Options, Quoted, Range, Row, TemplateUse, walk_items
 
 REPETITION_LIMIT = 50
 """lark writes `x~n` out below this number and uses hidden rules from it on, which leave no placeholders."""
 
 
-def build_pattern(syntax: Options | Row | Item, prefix: str = "") -> Pattern:
+def build_pattern(syntax: Options | Row | Item) -> Pattern:
     """What a terminal's definition, or a string or regex in a rule, matches.
 
     Args:
         syntax: The definition or a part of it, without errors.
-        prefix: Stands before the names of terminals that it refers to.
     """
     match syntax:
         case Options(rows):
-            options = tuple(build_pattern(row, prefix) for row in rows)
+            options = tuple(build_pattern(row) for row in rows)
             return options[0] if len(options) == 1 else Choice(options, syntax.span)
         case Row(items):
-            parts = tuple(build_pattern(item, prefix) for item in items)
+            parts = tuple(build_pattern(item) for item in items)
             return parts[0] if len(parts) == 1 else Concatenation(parts, syntax.span)
         case Brackets(options):
-            return Repeat(build_pattern(options, prefix), 0, 1, syntax.span)
+            return Repeat(build_pattern(options), 0, 1, syntax.span)
         case Operated(item, _, minimum, maximum):
-            return Repeat(build_pattern(item, prefix), minimum, maximum, syntax.span)
+            return Repeat(build_pattern(item), minimum, maximum, syntax.span)
         case Name(name):
-            return Reference(prefix + name, syntax.span)
+            return Reference(name, syntax.span)
         case Range(first, last):
             return CharacterRange(first.value, last.value, syntax.span)
         case Quoted(value, flags, is_regex):
             return Regex(value, flags, syntax.span) if is_regex else Text(value, "i" in flags, syntax.span)
         case TemplateUse():
-            raise AssertionError("templates were refused")
+            raise AssertionError("templates stand in no terminal")
 
 
 class RuleBuilder:
     """Builds rules whose strings and regexes have got their names."""
 
-    def __init__(self, names: Mapping[int, tuple[str, bool]]) -> None:
-        """Args: names: terminal and whether its token is kept, by id of the string, regex or range in a rule."""
+    def __init__(self, names: Mapping[int, tuple[str, bool]], rules: Iterable[RuleDefinition]) -> None:
+        """Args:
+        names: terminal and whether its token is kept, by id of the string, regex or range in a rule.
+        rules: all rules, templates written out.
+        """
         self.names = names
         self.keep_all_tokens = False
+        # lark marks symbols, and one that a template gets as its argument is the same in all rules made from it.
+        self.kept = {id(item) for rule in rules if rule.keep_all_tokens for item in walk_items(rule.body)}
 
     def build_rule(self, definition: RuleDefinition) -> Rule:
         """The rule that a definition stands for."""
@@ -68,7 +72,12 @@ class RuleBuilder:
             Alternative(self._row(row), row.alias.text if row.alias else None, row.span) for row in definition.body.rows
         )
         return Rule(
-            definition.name, alternatives, definition.keep_all_tokens, definition.expand_single, definition.span
+            definition.name,
+            alternatives,
+            definition.keep_all_tokens,
+            definition.expand_single,
+            definition.span,
+            definition.template,
         )
 
     def _row(self, row: Row) -> Expression:
@@ -80,11 +89,11 @@ class RuleBuilder:
             case Name(name):
                 if not item.is_terminal:
                     return RuleUse(name, item.span)
-                return TerminalUse(name, self.keep_all_tokens or not name.startswith("_"), item.span)
+                return TerminalUse(name, item.is_kept or id(item) in self.kept, item.span)
             case Quoted() | Range():
                 # A string that was refused has no name, and then the grammar is not used.
                 name, is_kept = self.names.get(id(item), ("", True))
-                return TerminalUse(name, is_kept, item.span)
+                return TerminalUse(name, is_kept or id(item) in self.kept, item.span)
             case Options(rows):
                 return Group(tuple(self._row(row) for row in rows), item.span)
             case Brackets(Options(rows)):
@@ -92,33 +101,34 @@ class RuleBuilder:
                 # `[a]` holds the item itself; a Group stands for `[a | b]`, or keeps the parentheses of `[(a)]`.
                 simple = len(options) == 1 and not isinstance(options[0], Group)
                 inner = options[0] if simple else Group(options, item.span)
-                return Maybe(inner, self._num_kept(inner), item.span)
+                return Maybe(inner, self._num_kept(item.options), item.span)
             case Operated(inner_item, "?"):
                 return Optional(self._item(inner_item), item.span)
             case Operated(inner_item, _, minimum, maximum):
                 return Repetition(self._item(inner_item), minimum, maximum, item.span)
             case TemplateUse():
-                return Sequence((), item.span)
+                raise AssertionError("templates were written out")
 
-    def _num_kept(self, expression: Expression) -> int:
+    def _num_kept(self, item: Item) -> int:
         """How many placeholders an absent item leaves: the most children that it leaves when present, as lark counts.
 
         lark counts when it has put hidden rules in the place of `*`, `+` and long repetitions, and those count nothing.
         """
-        match expression:
-            case TerminalUse(_, is_kept):
-                return int(is_kept or self.keep_all_tokens)
-            case RuleUse(name):
-                return int(not name.startswith("_"))
-            case Sequence(items):
-                return sum(map(self._num_kept, items))
-            case Group(options):
-                return max(map(self._num_kept, options))
-            case Optional(item) | Maybe(item):
-                return self._num_kept(item)
-            case Repetition(item, _, maximum):
+        match item:
+            case Name(name):
+                is_kept = item.is_kept or self.keep_all_tokens if item.is_terminal else not name.startswith("_")
+                return int(is_kept)
+            case Quoted() | Range():
+                return int(self.keep_all_tokens or self.names.get(id(item), ("", True))[1])
+            case Options(rows) | Brackets(Options(rows)):
+                return max(sum(map(self._num_kept, row.items)) for row in rows)
+            case Operated(inner, "?"):
+                return self._num_kept(inner)
+            case Operated(inner, _, _, maximum):
                 is_hidden = maximum is None or maximum >= REPETITION_LIMIT
-                return 0 if is_hidden or maximum is None else maximum * self._num_kept(item)
+                return 0 if is_hidden or maximum is None else maximum * self._num_kept(inner)
+            case TemplateUse():
+                raise AssertionError("templates were written out")
 
 
 def find_repeated_alternatives(rules: tuple[Rule, ...]) -> tuple[Diagnostic, ...]:

@@ -1,23 +1,26 @@
-"""From statements to definitions by name; what has no place here is refused by name."""
+"""From statements to definitions by name, imports followed, as lark's loader does it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from difflib import get_close_matches
 
 from dslc.diagnostics import Code, Diagnostic, Label, Severity
+from dslc.language.check_bodies import check_body, check_head, check_written, warn_of_bar
+from dslc.language.definitions import Definitions, RuleDefinition, TerminalDefinition
+from dslc.language.imports import ImportedFile, ImportReader
+from dslc.language.rename import Rename, namespace, rename_body, rename_name, replace_names
 from dslc.language.syntax import (
+    Change,
+    ChangeStatement,
+    DeclareStatement,
     IgnoreStatement,
     ImportStatement,
     Name,
-    Operated,
     Options,
-    OtherStatement,
-    Quoted,
-    Range,
+    Row,
     RuleStatement,
-    Statement,
     TemplateUse,
     TerminalStatement,
     only_item,
@@ -25,131 +28,94 @@ from dslc.language.syntax import (
 )
 from dslc.source import Span
 
-_VERSION_LIMIT = "is not available in this version of dslc"
 
-
-@dataclass(frozen=True, slots=True)
-class RuleDefinition:
-    """A rule of the file."""
-
-    name: str
-    body: Options
-    keep_all_tokens: bool
-    expand_single: bool
-    span: Span
-    """Its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class TerminalDefinition:
-    """A terminal of the file, an imported one, or an ignored pattern (named as lark does, `__IGNORE_0`)."""
-
-    name: str
-    body: Options
-    span: Span
-    """Its name, or where it is imported or ignored."""
-    imported: str | None = None
-    """Name in lark's `common`."""
-
-    @property
-    def is_ignored_pattern(self) -> bool:
-        """True for a pattern written in `%ignore`."""
-        return self.name.startswith("__IGNORE_")
-
-
-@dataclass(frozen=True, slots=True)
-class Definitions:
-    """What a file defines, in lark's order: imported terminals first, then as written."""
-
-    rules: dict[str, RuleDefinition] = field(default_factory=dict)
-    terminals: dict[str, TerminalDefinition] = field(default_factory=dict)
-    ignored: list[Name] = field(default_factory=list)
-    """Names of ignored terminals."""
-    refused: set[str] = field(default_factory=set)
-    """Names that refused statements would have defined: using them is not an error of its own."""
-    broken: set[str] = field(default_factory=set)
-    """Terminals with a part that was refused: they are not expanded."""
-
-
-def collect_definitions(
-    statements: Iterable[Statement], common: Mapping[str, Options]
-) -> tuple[Definitions, tuple[Diagnostic, ...]]:
-    """Definitions of a file, and what is wrong with its statements, names not looked up.
+def collect_definitions(main: ImportedFile, reader: ImportReader) -> Definitions:
+    """Definitions of a file and of what it imports; names are not looked up.
 
     Args:
-        statements: The file.
-        common: lark's `common` terminals.
+        main: The file and its statements.
+        reader: For what it imports; its diagnostics get what is wrong with the statements.
     """
-    collector = _Collector(common)
-    statements = tuple(statements)
-    for statement in statements:
-        if isinstance(statement, ImportStatement):
-            collector.read_import(statement)
-    for statement in statements:
-        match statement:
-            case RuleStatement():
-                collector.read_rule(statement)
-            case TerminalStatement():
-                collector.read_terminal(statement)
-            case IgnoreStatement():
-                collector.read_ignore(statement)
-            case OtherStatement():
-                collector.refuse(statement)
-            case ImportStatement():
-                pass
-    return collector.definitions, tuple(collector.diagnostics)
+    collector = _Collector(main, None, reader)
+    collector.collect()
+    return collector.definitions
 
 
 class _Collector:
-    """Collects definitions and diagnostics."""
+    """Collects what one file defines; names are those by which the main file knows it."""
 
-    def __init__(self, common: Mapping[str, Options]) -> None:
-        self.common = common
+    def __init__(self, file: ImportedFile, rename: Rename | None, reader: ImportReader) -> None:
+        self.file = file
+        self.rename = rename
+        self.reader = reader
         self.definitions = Definitions()
-        self.diagnostics: list[Diagnostic] = []
+        self.diagnostics = reader.diagnostics
+        self.imported: set[str] = set()
+        """Names of imported terminals: what uses them in their own file goes on doing so if they are overridden."""
 
-    def read_rule(self, rule: RuleStatement) -> None:
-        name = rule.name.text
-        if rule.parameters_span is not None:
-            self._report(
-                Code.TEMPLATE,
-                f"rule `{name}` is a template, which {_VERSION_LIMIT}",
-                rule.parameters_span,
-                "write one rule for each use of it; a repetition is written `(x)*`, a choice `(x | y)`",
-            )
-            self.definitions.refused.add(name)
+    def collect(self) -> None:
+        statements = self.file.statements
+        self.read_imports([statement for statement in statements if isinstance(statement, ImportStatement)])
+        for statement in statements:
+            match statement:
+                case RuleStatement():
+                    self.read_rule(statement)
+                case TerminalStatement():
+                    self.read_terminal(statement)
+                case ChangeStatement(Change.OVERRIDE, inner):
+                    self.override(inner)
+                case ChangeStatement(Change.EXTEND, RuleStatement() as inner):
+                    self.extend_rule(inner)
+                case ChangeStatement(Change.EXTEND, TerminalStatement() as inner):
+                    self.extend_terminal(inner)
+                case DeclareStatement(names):
+                    for name in names:
+                        renamed = rename_name(name, self.rename)
+                        if self._is_new(renamed):
+                            self.definitions.declared[renamed.text] = renamed
+                case IgnoreStatement():
+                    if self.rename is None:  # what an imported file ignores does not count, in lark neither
+                        self.read_ignore(statement)
+                case _:
+                    pass
+
+    # --- definitions ----------------------------------------------------------------------------------------------
+
+    def read_rule(self, rule: RuleStatement, *, is_override: bool = False) -> None:
+        name = rename_name(rule.name, self.rename)
+        self._note_priority(name, rule.priority_span)
+        check_head(rule, name.text, self.diagnostics)
+        check_body(rule.body, self.diagnostics, is_terminal=False)
+        warn_of_bar(rule, self.diagnostics)
+        if not is_override and not self._is_new(name):
             return
-        if "?" in rule.modifiers and name.startswith("_"):
-            self._report(
-                Code.BAD_MODIFIER,
-                f"`{rule.modifiers}{name}`: a rule named with `_` is always replaced by its children",
-                rule.span.file.span(rule.span.start, rule.name.span.end),
-                f"write `{rule.modifiers.replace('?', '')}{name}`, or `{rule.modifiers}{name.lstrip('_')}`",
-            )
-        self._refuse_priority("rule", name, rule.priority_span)
-        self._check_body(rule.body)
-        self._warn_of_bar(rule)
-        for row in rule.body.rows:
-            if row.alias is not None and row.alias_span is not None and name.startswith("_"):
-                self._report(
-                    Code.MISPLACED_ALIAS,
-                    f"rule `{name}` leaves no node in the tree that could be called `{row.alias.text}`",
-                    row.alias_span,
-                    f"remove the alias, or call the rule `{name.lstrip('_')}`",
-                )
-        if self._is_new(rule.name):
-            self.definitions.rules[name] = RuleDefinition(
-                name, rule.body, "!" in rule.modifiers, "?" in rule.modifiers, rule.name.span
-            )
+        parameters = tuple(rename_name(parameter, self.rename).text for parameter in rule.parameters)
+        definition = RuleDefinition(
+            name.text,
+            rename_body(rule.body, self.rename),
+            "!" in rule.modifiers,
+            "?" in rule.modifiers,
+            rule.name.span,
+            parameters,
+            rule.name.text if parameters else None,
+        )
+        kept, other = self.definitions.rules, self.definitions.templates
+        if parameters:
+            kept, other = other, kept
+        other.pop(name.text, None)
+        kept[name.text] = definition
 
-    def read_terminal(self, terminal: TerminalStatement) -> None:
-        name = terminal.name.text
-        self._refuse_priority("terminal", name, terminal.priority_span)
-        is_sound = self._check_body(terminal.body) and self._is_written(terminal.body, terminal.name.span)
-        if self._is_new(terminal.name):
-            self.definitions.terminals[name] = TerminalDefinition(name, terminal.body, terminal.name.span)
-            if not is_sound:
-                self.definitions.broken.add(name)
+    def read_terminal(self, terminal: TerminalStatement, *, is_override: bool = False) -> None:
+        name = rename_name(terminal.name, self.rename)
+        self._note_priority(name, terminal.priority_span)
+        is_sound = check_body(terminal.body, self.diagnostics, is_terminal=True)
+        is_sound = is_sound and check_written(terminal.body, terminal.name.span, self.diagnostics)
+        if not is_override and not self._is_new(name):
+            return
+        body, span = rename_body(terminal.body, self.rename), terminal.name.span
+        self.definitions.terminals[name.text] = TerminalDefinition(name.text, body, span, span, self.file.is_library)
+        if not is_sound:
+            self.definitions.broken.add(name.text)
 
     def read_ignore(self, ignore: IgnoreStatement) -> None:
         definitions = self.definitions
@@ -158,152 +124,314 @@ class _Collector:
         if isinstance(item, Name) and item.is_terminal:
             definitions.ignored.append(item)
             return
-        if not self._is_written(ignore.body, ignore.span):
+        if not check_written(ignore.body, ignore.span, self.diagnostics):
             return
-        name = f"__IGNORE_{len(definitions.ignored)}"
-        definitions.ignored.append(Name(name, ignore.body.span))
-        definitions.terminals[name] = TerminalDefinition(name, ignore.body, ignore.body.span)
-        if not self._check_body(ignore.body):
+        name, span = f"__IGNORE_{len(definitions.ignored)}", ignore.body.span
+        definitions.ignored.append(Name(name, span))
+        definitions.terminals[name] = TerminalDefinition(name, ignore.body, span, span)
+        if not check_body(ignore.body, self.diagnostics, is_terminal=True):
             definitions.broken.add(name)
 
-    def read_import(self, statement: ImportStatement) -> None:
-        dotted = "." * statement.is_relative + ".".join(statement.library)
-        if statement.is_relative or (statement.library and dotted != "common"):
+    # --- changes --------------------------------------------------------------------------------------------------
+
+    def override(self, statement: RuleStatement | TerminalStatement) -> None:
+        definitions = self.definitions
+        name = rename_name(statement.name, self.rename)
+        if definitions.find(name.text) is None:
+            if name.text not in definitions.refused:
+                self._report_nothing_to_change(Change.OVERRIDE, name)
+                definitions.refused.add(name.text)
+            return
+        definitions.declared.pop(name.text, None)
+        if isinstance(statement, RuleStatement):
+            self.read_rule(statement, is_override=True)
+            return
+        if name.text in self.imported:
+            self._keep_for_imported(name.text)
+        definitions.broken.discard(name.text)
+        self.read_terminal(statement, is_override=True)
+
+    def _keep_for_imported(self, name: str) -> None:
+        """Keep a terminal that will be overridden under another name, for the terminals that came with it."""
+        definitions = self.definitions
+        hidden = f"{name}'"
+        while hidden in definitions.parts:
+            hidden += "'"
+        definitions.parts[hidden] = replace(definitions.terminals[name], name=hidden, place=None)
+        if name in definitions.broken:
+            definitions.broken.add(hidden)
+        for terminals in (definitions.terminals, definitions.parts):
+            for other, definition in terminals.items():
+                if other in self.imported or terminals is definitions.parts:
+                    terminals[other] = replace(definition, body=replace_names(definition.body, {name: hidden}))
+        self.imported.discard(name)
+
+    def extend_rule(self, statement: RuleStatement) -> None:
+        definitions = self.definitions
+        name = rename_name(statement.name, self.rename)
+        earlier = definitions.rules.get(name.text) or definitions.templates.get(name.text)
+        check_body(statement.body, self.diagnostics, is_terminal=False)
+        if earlier is None:
+            if name.text not in definitions.refused:
+                self._report_nothing_to_change(Change.EXTEND, name)
+                definitions.refused.add(name.text)
+            return
+        check_head(statement, name.text, self.diagnostics)
+        self._note_priority(name, statement.priority_span)
+        parameters = tuple(rename_name(parameter, self.rename).text for parameter in statement.parameters)
+        modifiers = "!" * earlier.keep_all_tokens + "?" * earlier.expand_single
+        if parameters != earlier.parameters:
+            written = ", ".join(parameter.text for parameter in statement.parameters)
+            message = f"`{name.spelling}` is extended with parameters `{{{written}}}`, which are not its own"
+            advice = f"write those of the definition, {len(earlier.parameters)} of them, with the same names"
+            self._report(Code.TEMPLATE, message, statement.name.span, advice, _first_defined(earlier.span))
+        elif statement.modifiers and set(statement.modifiers) != set(modifiers):
+            message = f"`{statement.modifiers}` has no effect here: `%extend` leaves a rule as it was defined"
+            place = statement.name.span
+            whole = place.file.span(place.start - len(statement.modifiers), place.end)
+            advice = f"write `%extend {modifiers}{name.spelling}`, or `%override` it with a rule of another kind"
+            self._report(Code.BAD_MODIFIER, message, whole, advice, _first_defined(earlier.span))
+        else:
+            rows = rename_body(statement.body, self.rename).rows
+            body = Options((*rows, *earlier.body.rows), earlier.body.span)
+            sizes = (len(rows), *earlier.extension_sizes)
+            kept = definitions.templates if earlier.parameters else definitions.rules
+            kept[name.text] = replace(earlier, body=body, extension_sizes=sizes)
+
+    def extend_terminal(self, statement: TerminalStatement) -> None:
+        definitions = self.definitions
+        name = rename_name(statement.name, self.rename)
+        earlier = definitions.terminals.get(name.text)
+        is_sound = check_body(statement.body, self.diagnostics, is_terminal=True)
+        is_sound = is_sound and check_written(statement.body, statement.name.span, self.diagnostics)
+        if earlier is None:
+            if name.text not in definitions.refused:
+                self._report_nothing_to_change(Change.EXTEND, name)
+                definitions.refused.add(name.text)
+            return
+        self._note_priority(name, statement.priority_span)
+        more = rename_body(statement.body, self.rename)
+        body = Options((Row((more,), more.span), *earlier.body.rows), earlier.body.span)
+        definitions.terminals[name.text] = replace(earlier, body=body, is_library=False)
+        if not is_sound:
+            definitions.broken.add(name.text)
+
+    # --- imports --------------------------------------------------------------------------------------------------
+
+    def read_imports(self, statements: Iterable[ImportStatement]) -> None:
+        """Follow imports, one file at a time, as often as statements name it."""
+        groups: dict[tuple[str, ...], list[ImportStatement]] = {}
+        for statement in statements:
+            if not statement.library:
+                self._report(
+                    Code.UNKNOWN_IMPORT,
+                    f"nothing is imported from `{statement.names[0].text}`",
+                    statement.path_span,
+                    "name what to import, as in `%import common.DIGIT`",
+                )
+                continue
+            group = groups.setdefault(statement.library, [])
+            if group and group[0].is_relative is not statement.is_relative:
+                dotted = ".".join(statement.library)
+                self._report(
+                    Code.UNSUPPORTED_IMPORT,
+                    f"`{dotted}` of lark and the file `.{dotted}` are both imported, and their names would be the same",
+                    statement.path_span,
+                    "give the file another name",
+                    (Label(group[0].path_span, "also imported here"),),
+                )
+            else:
+                group.append(statement)
+        for path, group in groups.items():
+            self.read_import(path, group)
+
+    def read_import(self, path: tuple[str, ...], group: list[ImportStatement]) -> None:
+        aliases: dict[str, Name] = {}
+        names: dict[str, Name] = {}
+        for statement in group:
+            for name, alias in zip(statement.names, statement.aliases, strict=True):
+                earlier = aliases.get(name.text)
+                if earlier is not None and earlier.text != alias.text:
+                    self._report(
+                        Code.DUPLICATE_DEFINITION,
+                        f"`{name.text}` is imported under two names, and lark forgets `{earlier.text}`",
+                        alias.span,
+                        f"import it once, and write `{alias.text}: {earlier.text}` for the other name",
+                        (Label(earlier.span, "first imported here"),),
+                    )
+                other = next((each for each, taken in aliases.items() if taken.text == alias.text), name.text)
+                if other != name.text:
+                    message = f"`{other}` and `{name.text}` are both imported as `{alias.text}`"
+                    labels = (Label(aliases[other].span, "first imported here"),)
+                    advice = "give one of them another name"
+                    self._report(Code.DUPLICATE_DEFINITION, message, alias.span, advice, labels)
+                    continue
+                aliases[name.text], names[name.text] = alias, name
+        path_span = group[0].path_span
+        outer = self.rename
+        with self.reader.open(self.file, path, group[0].is_relative, path_span) as file:
+            if file is None:
+                self.definitions.refused.update(rename_name(alias, outer).text for alias in aliases.values())
+                return
+            rename = namespace(path, {name: alias.text for name, alias in aliases.items()}, outer)
+            collector = _Collector(file, rename, self.reader)
+            collector.collect()
+        found = collector.definitions
+        wanted = {rename(name): alias.span for name, alias in aliases.items()}
+        reached = _reach(found, wanted)
+        self._check_names(path, names, aliases, collector, reached)
+        self._merge(file, found, reached, wanted, path_span)
+
+    def _check_names(
+        self,
+        path: tuple[str, ...],
+        names: Mapping[str, Name],
+        aliases: Mapping[str, Name],
+        collector: _Collector,
+        reached: set[str],
+    ) -> None:
+        """Report names that the file does not have, and those that would change their kind."""
+        found, rename = collector.definitions, collector.rename
+        assert rename is not None, "the file is imported"
+        spans = [*(rule.span for rule in found.all_rules), *(each.span for each in found.terminals.values())]
+        known = {span.text for span in spans if span.file is collector.file.file}
+        reached_rules = (rule for rule in found.all_rules if rule.name in reached)
+        labels = {row.alias.text for rule in reached_rules for row in rule.body.rows if row.alias is not None}
+        for written, name in names.items():
+            alias, text = aliases[written], rename(written)
+            is_terminal = name.is_terminal
+            if found.find(text) is None and text not in labels and text not in found.refused:
+                where = f"lark's `{path[0]}`" if collector.file.is_library else f"`{collector.file.file.name}`"
+                near = get_close_matches(written.upper(), [each for each in known if each.isupper()], n=1)
+                near = get_close_matches(written, known, n=1) or near
+                public = sorted(each for each in known if not each.startswith("_"))
+                advice = f"did you mean `{near[0]}`?" if near else "it has " + ", ".join(public)
+                self._report(Code.UNKNOWN_IMPORT, f"{where} has no `{written}`", name.span, advice)
+                self.definitions.refused.add(text)
+            elif alias.is_terminal is not is_terminal:
+                kind, case = ("terminal", "capitals") if is_terminal else ("rule", "small letters")
+                other = alias.text.upper() if is_terminal else alias.text.lower()
+                message = f"`{written}` is a {kind} and cannot be called `{alias.text}`"
+                self._report(Code.UNKNOWN_IMPORT, message, alias.span, f"write the name in {case}: `{other}`")
+                self.definitions.refused.add(text)
+
+    def _merge(
+        self, file: ImportedFile, found: Definitions, reached: set[str], wanted: Mapping[str, Span], place: Span
+    ) -> None:
+        """Take over what was imported, and what that is made of."""
+        own = self.definitions
+        own.refused.update(found.refused)
+        own.broken.update(found.broken)
+        own.prioritized.extend((name, span) for name, span in found.prioritized if name.text in reached)
+        for rules, more in ((own.rules, found.rules), (own.templates, found.templates)):
+            for name, rule in more.items():
+                if name in reached and self._is_free(name, rule.span, wanted.get(name, place)):
+                    rules[name] = rule
+        available = {**found.terminals, **found.parts}
+        parts = _find_parts(available, reached)
+        for name, terminal in available.items():
+            if name not in reached and name not in parts:
+                continue
+            alias = wanted.get(name)
+            if file.is_library and not self.file.is_library:
+                terminal = replace(terminal, span=alias or place)
+            terminal = replace(terminal, place=alias)
+            if name not in reached:
+                own.parts[name] = terminal
+            elif self._is_free(name, terminal.span, alias or place):
+                own.terminals[name] = terminal
+                self.imported.add(name)
+        for name, declared in found.declared.items():
+            if name not in reached or not self._is_free(name, declared.span, wanted.get(name, place)):
+                continue
+            if declared.is_terminal:
+                own.declared[name] = declared
+                continue
+            own.refused.add(name)
+            message = f"rule `{declared.spelling}` is only declared, and lark imports no such rule"
+            advice = f"define it there, as in `{declared.spelling}:`, so that it can be overridden where it is imported"
+            self._report(Code.NEVER_DEFINED, message, declared.span, advice)
+
+    def _is_free(self, name: str, span: Span, place: Span) -> bool:
+        """Whether nothing imported before has the name; else it is reported at the import."""
+        earlier = self.definitions.find(name)
+        if earlier is not None:
+            self._report(
+                Code.DUPLICATE_DEFINITION,
+                f"`{name}` is imported from two places",
+                place,
+                "import one of them under another name, as in `%import .file.name -> other`",
+                (Label(earlier.span, "the other is defined here"),) if earlier.span.file is not span.file else (),
+            )
+        elif name.startswith("__"):
             self._report(
                 Code.UNSUPPORTED_IMPORT,
-                f"an import from `{dotted}` {_VERSION_LIMIT}",
-                statement.path_span,
-                "copy the rules and terminals into this file; only lark's `common` can be imported",
+                f"the import makes the name `{name}`, and names that begin with two underscores are reserved",
+                place,
+                "give the imported file a name that does not begin with `_`",
             )
-            self.definitions.refused.update(alias.text for alias in statement.aliases)
-            return
-        if not statement.library:
-            self._report(
-                Code.UNKNOWN_IMPORT,
-                f"nothing is imported from `{statement.names[0].text}`",
-                statement.path_span,
-                "name what to import, as in `%import common.DIGIT`",
-            )
-            return
-        for name, alias in zip(statement.names, statement.aliases, strict=True):
-            if name.text not in self.common:
-                near = get_close_matches(name.text.upper(), self.common, n=1)
-                public = [known for known in self.common if not known.startswith("_")]
-                self._report(
-                    Code.UNKNOWN_IMPORT,
-                    f"lark's `common` has no `{name.text}`",
-                    name.span,
-                    f"did you mean `{near[0]}`?" if near else "it has " + ", ".join(public),
-                )
-                self.definitions.refused.add(alias.text)
-            elif not alias.is_terminal:
-                self._report(
-                    Code.UNKNOWN_IMPORT,
-                    f"`{name.text}` is a terminal and cannot be called `{alias.text}`",
-                    alias.span,
-                    f"write the name in capitals: `{alias.text.upper()}`",
-                )
-                self.definitions.refused.add(alias.text)
-            elif self._is_new(alias):
-                definition = TerminalDefinition(alias.text, self.common[name.text], alias.span, name.text)
-                self.definitions.terminals[alias.text] = definition
-
-    def refuse(self, statement: OtherStatement) -> None:
-        self._report(
-            Code.UNSUPPORTED_STATEMENT,
-            f"`{statement.word}` {_VERSION_LIMIT}",
-            statement.span.file.span(statement.span.start, statement.span.start + len(statement.word)),
-            "write the rule or terminal out in this file",
-        )
-        self.definitions.refused.update(name.text for name in statement.names)
-
-    def _is_written(self, body: Options, span: Span) -> bool:
-        """False, and reported, if a terminal is made of nothing."""
-        is_written = len(body.rows) > 1 or bool(body.rows[0].items)
-        if not is_written:
-            advice = 'write what it matches, as in `"a" | "b"`'
-            self._report(Code.EMPTY_TERMINAL, "nothing stands here to match", span, advice)
-        return is_written
-
-    def _check_body(self, body: Options) -> bool:
-        """Report what is wrong with a body whatever its names mean; False if a terminal cannot be made of it."""
-        is_sound = True
-        for item in walk_items(body):
-            match item:
-                case Quoted(""):
-                    is_sound = False
-                case Range(first, last) if not first.value or not last.value:
-                    is_sound = False
-                case Range(first, last) if len(first.value) != 1 or len(last.value) != 1 or first.flags or last.flags:
-                    is_sound = False
-                    advice = 'write it as in `"a".."z"`, without flags'
-                    self._report(
-                        Code.BAD_LITERAL, f"`{item.span.text}` is not a range of characters", item.span, advice
-                    )
-                case Range(first, last) if last.value < first.value:
-                    is_sound = False
-                    advice = f'write `"{last.value}".."{first.value}"`'
-                    self._report(Code.BAD_LITERAL, f"range `{item.span.text}` runs backwards", item.span, advice)
-                case Operated(_, _, minimum, maximum) if minimum < 0 or (maximum is not None and maximum < minimum):
-                    is_sound = False
-                    advice = f"write `~{maximum}..{minimum}`" if maximum and minimum > 0 else "write numbers from 0"
-                    self._report(
-                        Code.BAD_REPETITION,
-                        f"`{item.operator_span.text}` is not a number of repetitions",
-                        item.operator_span,
-                        advice,
-                    )
-                case TemplateUse():
-                    is_sound = False
-                    self._report(
-                        Code.TEMPLATE,
-                        f"a template {_VERSION_LIMIT}",
-                        item.span,
-                        "write one rule for each use of it; a repetition is written `(x)*`, a choice `(x | y)`",
-                    )
-                case _:
-                    pass
-        return is_sound
-
-    def _warn_of_bar(self, rule: RuleStatement) -> None:
-        """A bar on the line after the colon looks like layout, but makes an empty alternative."""
-        first = rule.body.rows[0]
-        gap = rule.span.file.text[rule.name.span.end : rule.body.span.start + 1]
-        if not first.items and len(rule.body.rows) > 1 and "\n" in gap:
-            bar = rule.span.file.text.index("|", rule.name.span.end)
-            self.diagnostics.append(
-                Diagnostic(
-                    Code.LEADING_BAR,
-                    Severity.WARNING,
-                    f"the first alternative of rule `{rule.name.text}` is empty: nothing stands before this bar",
-                    rule.span.file.span(bar),
-                    "remove the bar; if the empty alternative is meant, write it last, or in the line of the colon",
-                )
-            )
-
-    def _refuse_priority(self, kind: str, name: str, span: Span | None) -> None:
-        if span is not None:
-            self._report(
-                Code.PRIORITY,
-                f"{kind} `{name}` has a priority, which {_VERSION_LIMIT}",
-                span,
-                f"remove `{span.text}`: dslc keeps every reading of a text and says when there are two",
-            )
-
-    def _is_new(self, name: Name) -> bool:
-        earlier = self.definitions.rules.get(name.text) or self.definitions.terminals.get(name.text)
-        if earlier is not None:
-            self.diagnostics.append(
-                Diagnostic(
-                    Code.DUPLICATE_DEFINITION,
-                    Severity.ERROR,
-                    f"`{name.text}` is defined twice",
-                    name.span,
-                    "rename one of them, or join them with `|`",
-                    (Label(earlier.span, "first defined here"),),
-                )
-            )
+            return False
         return earlier is None
 
-    def _report(self, code: Code, message: str, span: Span, help_text: str) -> None:
-        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, help_text))
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    def _note_priority(self, name: Name, span: Span | None) -> None:
+        if span is not None and not self.file.is_library:
+            self.definitions.prioritized.append((name, span))
+
+    def _report_nothing_to_change(self, change: Change, name: Name) -> None:
+        kind = "terminal" if name.is_terminal else "rule"
+        known = [each for each in (*self.definitions.rules, *self.definitions.terminals) if not each.startswith("__")]
+        near = get_close_matches(name.text, known, n=1)
+        if name.text in self.definitions.declared:
+            message = f"{kind} `{name.spelling}` is only declared, so that there is nothing to extend"
+            advice = f"write `%override {name.spelling}: ...`"
+        else:
+            message = f"`{change.value}` changes {kind} `{name.spelling}`, and nothing before it defines that"
+            advice = f"did you mean `{near[0]}`?" if near else f"define it: remove `{change.value}`"
+        self._report(Code.NOTHING_TO_CHANGE, message, name.span, advice)
+
+    def _is_new(self, name: Name) -> bool:
+        earlier = self.definitions.find(name.text)
+        if earlier is not None:
+            message, advice = f"`{name.spelling}` is defined twice", "rename one of them, or join them with `|`"
+            self._report(Code.DUPLICATE_DEFINITION, message, name.span, advice, _first_defined(earlier.span))
+        return earlier is None
+
+    def _report(self, code: Code, message: str, span: Span, help_text: str, labels: tuple[Label, ...] = ()) -> None:
+        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, help_text, labels))
+
+
+def _first_defined(span: Span) -> tuple[Label, ...]:
+    return (Label(span, "first defined here"),)
+
+
+def _reach(found: Definitions, wanted: Iterable[str]) -> set[str]:
+    """Names of `wanted` and of all that rules among them use; not those that only terminals use, as in lark."""
+    reached: set[str] = set()
+    work = list(wanted)
+    while work:
+        name = work.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        rule = found.rules.get(name) or found.templates.get(name)
+        if rule is not None:
+            for item in walk_items(rule.body):
+                if isinstance(item, Name | TemplateUse):
+                    used = item.text if isinstance(item, Name) else item.name.text
+                    if used not in rule.parameters:
+                        work.append(used)
+    return reached
+
+
+def _find_parts(terminals: Mapping[str, TerminalDefinition], reached: set[str]) -> set[str]:
+    """Terminals that those among `reached` are made of, directly or not."""
+    parts: set[str] = set()
+    work = [name for name in reached if name in terminals]
+    while work:
+        for item in walk_items(terminals[work.pop()].body):
+            if isinstance(item, Name) and item.text in terminals and item.text not in parts:
+                parts.add(item.text)
+                work.append(item.text)
+    return parts

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 
 from dslc.language.pragmas import Pragmas
 from dslc.source import SourceFile, Span
@@ -132,11 +133,17 @@ class Rule:
     expand_single: bool = False
     """Written `?rule`: a node with one child and no alias is replaced by the child."""
     span: Span | None = field(default=None, compare=False, repr=False)
+    template: str | None = None
+    """The template that it is made from, by the name that its nodes have in trees."""
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """A grammar file as written; `str()` is `.lark` text that reads back to an equal value."""
+    """A grammar file as written, imports followed and templates written out.
+
+    `str()` is `.lark` text. It reads back to an equal value unless templates or imported terminals are used, whose
+    names, such as `list{item}` and `numbers__DIGIT`, no file can hold.
+    """
 
     file: SourceFile = field(compare=False, repr=False)
     rules: tuple[Rule, ...]
@@ -146,6 +153,14 @@ class Grammar:
     ignored: tuple[str, ...]
     """Sources of the ignored patterns, for printing and for the oracle."""
     pragmas: Pragmas = field(compare=False, repr=False)
+    imports: tuple[SourceFile, ...] = field(default=(), compare=False, repr=False)
+    """The files that were imported, those that come with lark left out."""
+
+    def texts(self) -> dict[str, str]:
+        """The text of the file, then of each file that it imports, by path from the folder of the file."""
+        folder = self.file.folder or Path()
+        imported = {Path(file.name).relative_to(folder).as_posix(): file.text for file in self.imports}
+        return {Path(self.file.name).name: self.file.text, **imported}
 
     def __str__(self) -> str:
         # The import stands here since printing reads the classes of this module.
@@ -195,6 +210,13 @@ class BnfRule:
     label: str = ""
     """As the user wrote it: `layer`, `layer*`, `("a"|"b")`; for messages and stop tokens."""
     span: Span | None = field(default=None, compare=False, repr=False)
+    template: str | None = None
+    """As in `Rule`."""
+
+    @property
+    def node_name(self) -> str:
+        """What nodes of the rule are called in trees, where they have no alias."""
+        return self.template or self.name
 
     @property
     def is_transparent(self) -> bool:
@@ -261,7 +283,7 @@ class BnfGrammar:
             for symbol, is_kept in zip(production.symbols, keeps, strict=True)
         )
         return NodeShape(
-            name=production.alias or rule.name,
+            name=production.alias or rule.node_name,
             rule=rule.name,
             choice=production.choice,
             is_transparent=rule.is_transparent,

@@ -29,7 +29,7 @@ from lark.parser_frontends import ParsingFrontend
 
 from dslc.diagnostics import Code, Diagnostic, Severity
 from dslc.language.build import build_pattern
-from dslc.language.collect import Definitions
+from dslc.language.definitions import Definitions, RuleDefinition
 from dslc.language.patterns import Pattern
 from dslc.language.syntax import Brackets, Item, Name, Operated, Options, Quoted, Range, Row, TemplateUse
 
@@ -68,8 +68,11 @@ def literal_pattern(source: str, kind: str) -> LarkPattern:
 # --- from our syntax to lark's passes ---------------------------------------------------------------------------------
 
 
-def _to_lark(options: Options, by_id: dict[int, Quoted | Range] | None = None) -> LarkTree:
-    """The tree as lark's passes want it; with `by_id`, strings are empty `pattern` nodes, remembered by their id."""
+def _to_lark(options: Options, by_id: dict[int, Quoted | Range | TemplateUse] | None = None) -> LarkTree:
+    """The tree as lark's passes want it.
+
+    With `by_id`, strings are empty `pattern` nodes, and remembered by id of the node, as uses of templates are.
+    """
 
     def row(written: Row) -> LarkTree:
         tree = Tree("expansion", [item(part) for part in written.items])
@@ -97,8 +100,11 @@ def _to_lark(options: Options, by_id: dict[int, Quoted | Range] | None = None) -
                 return Tree("value", [Tree("pattern", [_lark_pattern(written)])])
             case Range():
                 return Tree("value", [Tree("pattern", [_lark_pattern(written)])])
-            case TemplateUse():
-                return Symbol("")
+            case TemplateUse(_, arguments):
+                use = Tree("template_usage", [item(argument) for argument in arguments])
+                if by_id is not None:
+                    by_id[id(use)] = written
+                return use
 
     return Tree("expansions", [row(r) for r in options.rows])
 
@@ -109,62 +115,68 @@ def _lark_pattern(written: Quoted | Range) -> LarkPattern:
     return literal_pattern(written.span.text, "REGEXP" if written.is_regex else "STRING")
 
 
-def lark_patterns(
-    definitions: Definitions, common_terminals: Mapping[str, Options], diagnostics: list[Diagnostic]
-) -> dict[str, LarkPattern]:
-    """What lark matches for each sound terminal, in lark's order of definition."""
-    trees: dict[str, LarkTree] = {}
-    if any(definition.imported for definition in definitions.terminals.values()):
-        common = {name: _to_lark(body) for name, body in common_terminals.items()}
-        resolve_term_references(common)  # type: ignore[no-untyped-call]
-    for name, definition in definitions.terminals.items():
-        if definition.imported is not None:
-            trees[name] = common[definition.imported]
-        elif name not in definitions.broken:
-            trees[name] = _to_lark(definition.body)
+def lark_patterns(definitions: Definitions, diagnostics: list[Diagnostic]) -> dict[str, LarkPattern]:
+    """What lark matches for each sound terminal that rules can use, in lark's order of definition."""
+    trees = {
+        terminal.name: _to_lark(terminal.body)
+        for terminal in definitions.all_terminals
+        if terminal.name not in definitions.broken
+    }
     resolve_term_references(trees)  # type: ignore[no-untyped-call]
     transformer = TerminalTreeToPattern()
     patterns: dict[str, LarkPattern] = {}
-    for name, tree in trees.items():
+    for name, definition in definitions.terminals.items():
+        if name in definitions.broken:
+            continue
         try:
-            patterns[name] = transformer.transform(tree)
+            patterns[name] = transformer.transform(trees[name])
         except (LarkError, GrammarError, re.error, AssertionError) as failure:
             definitions.broken.add(name)
-            definition = definitions.terminals[name]
             message = f"lark cannot read terminal `{name}`: {failure}"
             advice = "write it as strings and `|`"
             diagnostics.append(Diagnostic(Code.BAD_LITERAL, Severity.ERROR, message, definition.span, advice))
     return patterns
 
 
-def name_anonymous(
-    definitions: Definitions, patterns: Mapping[str, LarkPattern]
-) -> tuple[dict[int, tuple[str, bool]], dict[str, tuple[Pattern, str]]]:
-    """Names of the strings and regexes in rules, as lark gives them: by id, with whether the token is kept.
+class AnonymousNames:
+    """Names of strings and regexes in rules, given as lark gives them: rule by rule, each from its deepest level."""
 
-    Also the terminals that are new, as our pattern and lark's regex, in lark's order: lark goes through each rule level
-    by level, from the deepest.
-    """
-    known = set(definitions.terminals)
-    namer = PrepareAnonTerminals(  # type: ignore[no-untyped-call]
-        [TerminalDef(name, pattern) for name, pattern in patterns.items()]
-    )
-    namer.term_set |= known
-    names: dict[int, tuple[str, bool]] = {}
-    found: dict[str, tuple[Pattern, str]] = {}
-    for rule in definitions.rules.values():
-        namer.rule_options = RuleOptions(keep_all_tokens=True) if rule.keep_all_tokens else None
-        by_id: dict[int, Quoted | Range] = {}
-        for node in _to_lark(rule.body, by_id).iter_subtrees():
+    def __init__(self, definitions: Definitions, patterns: Mapping[str, LarkPattern]) -> None:
+        self.names: dict[int, tuple[str, bool]] = {}
+        """Terminal of a string, by id, and whether its token is kept."""
+        self.found: dict[str, tuple[Pattern, str]] = {}
+        """The terminals that are new, as our pattern and lark's regex, in lark's order."""
+        self._known = set(definitions.terminals)
+        self._namer = PrepareAnonTerminals(  # type: ignore[no-untyped-call]
+            [TerminalDef(name, pattern) for name, pattern in patterns.items()]
+        )
+        self._namer.term_set |= self._known
+
+    def name_rule(self, rule: RuleDefinition) -> list[TemplateUse]:
+        """Name what a rule writes; its uses of templates come back in the order in which lark looks at them."""
+        self._namer.rule_options = RuleOptions(keep_all_tokens=True) if rule.keep_all_tokens else None
+        by_id: dict[int, Quoted | Range | TemplateUse] = {}
+        uses = []
+        for node in _with_extensions(_to_lark(rule.body, by_id), rule).iter_subtrees():
             written = by_id.get(id(node))
-            if written is None or not _is_sound(written):
-                continue
-            lark_pattern = _lark_pattern(written)
-            symbol = namer.pattern(lark_pattern)
-            names[id(written)] = (symbol.name, not symbol.filter_out)
-            if symbol.name not in known:
-                found.setdefault(symbol.name, (build_pattern(written), lark_pattern.to_regexp()))
-    return names, found
+            if isinstance(written, TemplateUse):
+                uses.append(written)
+            elif written is not None and id(written) not in self.names and _is_sound(written):
+                lark_pattern = _lark_pattern(written)
+                symbol = self._namer.pattern(lark_pattern)
+                self.names[id(written)] = (symbol.name, not symbol.filter_out)
+                if symbol.name not in self._known:
+                    self.found.setdefault(symbol.name, (build_pattern(written), lark_pattern.to_regexp()))
+        return uses
+
+
+def _with_extensions(tree: LarkTree, rule: RuleDefinition) -> LarkTree:
+    """The tree of a rule with what `%extend` put there one level deeper, where lark has it."""
+    rows, extensions = list(tree.children), []
+    for size in rule.extension_sizes:
+        extensions.append(Tree("expansions", rows[:size]))
+        rows = rows[size:]
+    return Tree("expansions", [*extensions, *rows])
 
 
 def _is_sound(written: Quoted | Range) -> bool:

@@ -88,7 +88,10 @@ class _RuleWriter:
 
     def write(self) -> list[BnfRule]:
         productions = tuple(self._alternative(a, index) for index, a in enumerate(self.rule.alternatives))
-        rule = BnfRule(self.rule.name, productions, self.rule.expand_single, None, None, self.rule.name, self.rule.span)
+        written = self.rule
+        rule = BnfRule(
+            written.name, productions, written.expand_single, None, None, written.name, written.span, written.template
+        )
         return [rule, *(helper for helper in self.helpers.values() if helper is not None)]
 
     def _alternative(self, alternative: Alternative, index: int) -> Production:

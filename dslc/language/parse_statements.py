@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from lark import Token, Tree
@@ -16,13 +14,15 @@ from dslc.language.lark_parts import LarkTree, grammar_parser, literal_pattern
 from dslc.language.pragmas import read_pragmas
 from dslc.language.syntax import (
     Brackets,
+    Change,
+    ChangeStatement,
+    DeclareStatement,
     IgnoreStatement,
     ImportStatement,
     Item,
     Name,
     Operated,
     Options,
-    OtherStatement,
     Quoted,
     Range,
     Row,
@@ -56,14 +56,6 @@ def parse_statements(file: SourceFile, diagnostics: list[Diagnostic]) -> tuple[S
     _refuse_deep_nesting(tree, file)
     converter = _Converter(file, diagnostics)
     return tuple(converter.statement(child) for child in tree.children)
-
-
-@cache
-def common_terminals() -> dict[str, Options]:
-    """lark's `common` terminals by name."""
-    text = files("lark").joinpath("grammars/common.lark").read_text(encoding="utf-8")
-    statements = parse_statements(SourceFile("common.lark", text), [])
-    return {s.name.text: s.body for s in statements if isinstance(s, TerminalStatement)}
 
 
 def _error(code: Code, message: str, span: Span | None, help_text: str) -> Diagnostic:
@@ -150,13 +142,14 @@ class _Converter:
             case "rule":
                 modifiers, name, parameters, priority, body = children
                 rule_name = self.name(name)
+                names = tuple(self.name(parameter) for parameter in _children(parameters))
                 options = self.options(body)
                 return RuleStatement(
                     rule_name,
                     "".join(_children(modifiers)),
                     options,
                     self.file.span(start, max(rule_name.span.end, options.span.end)),
-                    _tree_span(parameters, self.file) if _children(parameters) else None,
+                    names,
                     self.priority(_children(priority)[0]) if _children(priority) else None,
                 )
             case "term":
@@ -172,11 +165,11 @@ class _Converter:
                 return self.import_statement(tree)
             case "declare":
                 names = tuple(self.name(_children(symbol)[0]) for symbol in _children(tree))
-                return OtherStatement("%declare", names, self.file.span(start, names[-1].span.end))
+                return DeclareStatement(names, self.file.span(start, names[-1].span.end))
             case _:
                 inner = self.statement(_children(tree)[0])
-                names = (inner.name,) if isinstance(inner, RuleStatement | TerminalStatement) else ()
-                return OtherStatement(f"%{tree.data}", names, self.file.span(start, inner.span.end))
+                assert isinstance(inner, RuleStatement | TerminalStatement), "lark's syntax has no other"
+                return ChangeStatement(Change(f"%{tree.data}"), inner, self.file.span(start, inner.span.end))
 
     def import_statement(self, tree: LarkTree) -> ImportStatement:
         path = _children(tree)[0]
@@ -224,6 +217,9 @@ class _Converter:
                 return self.operated(tree, span)
             case _:
                 value = _children(tree)[0]
+        return self.value(value, span)
+
+    def value(self, value: LarkTree, span: Span) -> Item:
         match value.data:
             case "terminal" | "nonterminal":
                 return self.name(_children(value)[0])
@@ -232,7 +228,11 @@ class _Converter:
             case "literal":
                 return self.quoted(_children(value)[0])
             case _:
-                return TemplateUse(span)
+                template, *arguments = _children(value)
+                name = self.name(_children(template)[0])
+                items = tuple(self.value(_children(each)[0], _tree_span(each, self.file)) for each in arguments)
+                self.end = span.end
+                return TemplateUse(name, items, span)
 
     def operated(self, tree: LarkTree, span: Span) -> Operated:
         operator = self.token_span(_children(tree)[1])

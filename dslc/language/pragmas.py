@@ -94,6 +94,13 @@ def read_pragmas(
     return reader.pragmas(), tuple(reader.diagnostics)
 
 
+def find_pragma_lines(file: SourceFile, statements: Iterable[tuple[int, int]]) -> list[Span]:
+    """The `//!` lines of a file, without those inside a statement, from the mark to the end of the line."""
+    statements = tuple(statements)
+    spans = [file.span(line.start(1) - 3, line.end()) for line in _LINE.finditer(file.text)]
+    return [span for span in spans if not any(start < span.start < end for start, end in statements)]
+
+
 class _PragmaReader:
     """Collects what the lines say."""
 

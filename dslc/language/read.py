@@ -6,18 +6,23 @@ lark does after that (its own BNF) is not used: it is not the grammar as written
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
+from dataclasses import replace
 
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.diagnostics import Diagnostic, DslcError, Severity
 from dslc.language.build import RuleBuilder, find_repeated_alternatives
 from dslc.language.collect import collect_definitions
+from dslc.language.collisions import find_collisions
 from dslc.language.grammar import Grammar
-from dslc.language.lark_parts import lark_patterns, name_anonymous
+from dslc.language.imports import ImportedFile, ImportReader, common_terminals
+from dslc.language.lark_parts import AnonymousNames, lark_patterns
 from dslc.language.literals import LITERAL_LIMIT
-from dslc.language.parse_statements import MAX_SYNTAX_ERRORS, common_terminals, parse_statements
+from dslc.language.parse_statements import parse_statements
 from dslc.language.pragmas import read_pragmas
 from dslc.language.read_file import read_file as read_file
-from dslc.language.resolve import resolve_names
+from dslc.language.read_file import refuse_bad_characters
+from dslc.language.resolve import note_priorities, resolve_names
+from dslc.language.templates import write_out_templates
 from dslc.language.terminals import TerminalSources, expand_terminals
 from dslc.source import SourceFile
 
@@ -37,41 +42,47 @@ def read_grammar(file: SourceFile, *, literal_limit: int = LITERAL_LIMIT) -> tup
         >>> [terminal.name for terminal in grammar.terminals]
         ['A']
     """
-    _refuse_bad_characters(file)
+    refuse_bad_characters(file)
     diagnostics: list[Diagnostic] = []
     statements = parse_statements(file, diagnostics)
     pragmas, found = read_pragmas(file, [(statement.span.start, statement.span.end) for statement in statements])
     diagnostics.extend(found)
-    common = common_terminals()
-    definitions, found = collect_definitions(statements, common)
-    diagnostics.extend(found)
-    diagnostics.extend(resolve_names(definitions, pragmas, file, common))
-    patterns = lark_patterns(definitions, common, diagnostics)
-    names, anonymous = name_anonymous(definitions, patterns)
-    sources = TerminalSources(
-        definitions, common, {name: pattern.to_regexp() for name, pattern in patterns.items()}, anonymous, names
-    )
+    main = ImportedFile(file, statements, is_library=False)
+    reader = ImportReader(main, diagnostics)
+    definitions = collect_definitions(main, reader)
+    diagnostics.extend(note_priorities(definitions))
+    diagnostics.extend(resolve_names(definitions, pragmas, file, common_terminals()))
+    patterns = lark_patterns(definitions, diagnostics)
+    anonymous = AnonymousNames(definitions, patterns)
+    write_out_templates(definitions, anonymous, diagnostics)
+    regexes = {name: pattern.to_regexp() for name, pattern in patterns.items()}
+    sources = TerminalSources(definitions, regexes, anonymous.found, anonymous.names)
     terminals, ignores_blank, ignored, found = expand_terminals(sources, literal_limit=literal_limit)
     diagnostics.extend(found)
-    builder = RuleBuilder(names)
+    builder = RuleBuilder(anonymous.names, definitions.rules.values())
     rules = tuple(builder.build_rule(definition) for definition in definitions.rules.values())
     diagnostics.extend(find_repeated_alternatives(rules))
-    diagnostics.sort(key=lambda d: (d.span.start if d.span else -1, d.code.value))
+    diagnostics.extend(find_collisions(rules))
+    diagnostics = _arrange(diagnostics, file, reader)
     if any(d.severity is Severity.ERROR for d in diagnostics):
         raise DslcError(diagnostics)
-    return Grammar(file, rules, terminals, ignores_blank, ignored, pragmas), tuple(diagnostics)
+    grammar = Grammar(file, rules, terminals, ignores_blank, ignored, pragmas, reader.files)
+    return grammar, tuple(diagnostics)
 
 
-def _refuse_bad_characters(file: SourceFile) -> None:
-    found = [
-        Diagnostic(
-            Code.UNREADABLE_FILE,
-            Severity.ERROR,
-            f"character U+{ord(match.group()):04X} is not text",
-            file.span(match.start()),
-            'remove it, or write it as an escape in a string, as in `"\\x00"`',
-        )
-        for match in re.finditer(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]", file.text)
-    ]
-    if found:
-        raise DslcError(found[:MAX_SYNTAX_ERRORS])
+def _arrange(diagnostics: Iterable[Diagnostic], file: SourceFile, reader: ImportReader) -> list[Diagnostic]:
+    """Each once, by file and place; what is wrong in a file that comes with lark is shown where that is imported."""
+    order = {each.name: number for number, each in enumerate((file, *reader.files))}
+    places = reader.library_places
+
+    def show(diagnostic: Diagnostic) -> Diagnostic:
+        place = places.get(diagnostic.span.file.name) if diagnostic.span else None
+        labels = tuple(label for label in diagnostic.labels if label.span.file.name not in places)
+        return replace(diagnostic, span=place or diagnostic.span, labels=labels)
+
+    def key(diagnostic: Diagnostic) -> tuple[int, int, str]:
+        if diagnostic.span is None:
+            return -1, -1, diagnostic.code.value
+        return order.get(diagnostic.span.file.name, -1), diagnostic.span.start, diagnostic.code.value
+
+    return sorted(dict.fromkeys(map(show, diagnostics)), key=key)

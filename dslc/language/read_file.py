@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
@@ -34,7 +35,31 @@ def read_file(path: str | Path) -> SourceFile:
         shown = SourceFile(str(path), "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text))
         message = f"byte 0x{byte:02x} is not UTF-8 text"
         raise _error(Code.UNREADABLE_FILE, message, shown.span(offset), "save the file as UTF-8") from None
-    return SourceFile(str(path), text)
+    return SourceFile(str(path), text, path.parent)
+
+
+MAX_BAD_CHARACTERS = 20
+"""Most of them that are told at once."""
+
+
+def refuse_bad_characters(file: SourceFile) -> None:
+    """Refuse characters that no text has.
+
+    Raises:
+        DslcError: DSLC106 with the place of each.
+    """
+    found = [
+        Diagnostic(
+            Code.UNREADABLE_FILE,
+            Severity.ERROR,
+            f"character U+{ord(match.group()):04X} is not text",
+            file.span(match.start()),
+            'remove it, or write it as an escape in a string, as in `"\\x00"`',
+        )
+        for match in re.finditer(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]", file.text)
+    ]
+    if found:
+        raise DslcError(found[:MAX_BAD_CHARACTERS])
 
 
 def _error(code: Code, message: str, span: Span | None, help_text: str) -> DslcError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from difflib import get_close_matches
 
-from dslc.diagnostics import Code, Diagnostic, Severity
-from dslc.language.collect import Definitions, TerminalDefinition
+from dslc.diagnostics import Code, Diagnostic, Label, Severity
+from dslc.language.definitions import Definitions, RuleDefinition, TerminalDefinition
 from dslc.language.pragmas import Pragmas
-from dslc.language.syntax import Name, Options, walk_items, walk_rows
+from dslc.language.syntax import Name, Options, TemplateUse, walk_items, walk_rows
 from dslc.source import SourceFile, Span
 
 REFERENCE_LIMIT = 2_000
@@ -29,15 +29,30 @@ def resolve_names(
         common: Names of lark's `common` terminals, for advice.
     """
     resolver = _Resolver(definitions, common)
-    resolver.check_rules()
-    for terminal in definitions.terminals.values():
-        if terminal.imported is None:
-            resolver.check_terminal(terminal)
+    for rule in definitions.all_rules:
+        resolver.check_rule(rule)
+    for terminal in definitions.all_terminals:
+        resolver.check_terminal(terminal)
     for name in definitions.ignored:
         resolver.check_name(name, "%ignore")
+    resolver.check_declared()
     resolver.check_recursion()
     resolver.check_starts(pragmas, file)
     return tuple(resolver.diagnostics)
+
+
+def note_priorities(definitions: Definitions) -> tuple[Diagnostic, ...]:
+    """One note for all priorities: they tell lark which reading of a text to prefer, and change no space."""
+    if not definitions.prioritized:
+        return ()
+    name, span = definitions.prioritized[0]
+    number = len(definitions.prioritized) - 1
+    others = f" and {number} other{'s' if number > 1 else ''}" if number else ""
+    message = (
+        f"the priority of `{name.spelling}`{others} changes no sentence: it only tells lark which reading to prefer"
+    )
+    advice = "nothing has to be done; `dslc check` says where a text has two readings"
+    return (Diagnostic(Code.PRIORITY, Severity.NOTE, message, span, advice),)
 
 
 class _Resolver:
@@ -50,22 +65,50 @@ class _Resolver:
         self.mixed: set[int] = set()
         """Where words begin that were reported as mixing small letters and capitals."""
 
-    def check_rules(self) -> None:
-        for rule in self.definitions.rules.values():
-            for item in walk_items(rule.body):
-                if isinstance(item, Name):
-                    self.check_name(item, f"rule `{rule.name}`")
-            for row in list(walk_rows(rule.body))[len(rule.body.rows) :]:
-                if row.alias_span is not None:
-                    self._report(
-                        Code.MISPLACED_ALIAS,
-                        "an alias inside parentheses has no meaning",
-                        row.alias_span,
-                        "make the group a rule of its own and put the aliases there",
-                    )
+    def check_rule(self, rule: RuleDefinition) -> None:
+        kind = "template" if rule.parameters else "rule"
+        where = f"{kind} `{rule.span.text}`"
+        for item in walk_items(rule.body):
+            if isinstance(item, Name) and item.text not in rule.parameters:
+                self.check_name(item, where)
+            elif isinstance(item, TemplateUse) and item.name.text not in rule.parameters:
+                self.check_use(item, where)
+        for row in list(walk_rows(rule.body))[len(rule.body.rows) :]:
+            if row.alias_span is not None:
+                self._report(
+                    Code.MISPLACED_ALIAS,
+                    "an alias inside parentheses has no meaning",
+                    row.alias_span,
+                    "make the group a rule of its own and put the aliases there",
+                )
+        for index, parameter in enumerate(rule.parameters):
+            if parameter in rule.parameters[:index]:
+                message = f"template `{rule.span.text}` has two parameters of one name"
+            elif self.definitions.find(parameter) is not None:
+                message = f"a parameter of template `{rule.span.text}` has the name of a rule, `{parameter}`"
+            else:
+                continue
+            self._report(Code.TEMPLATE, message, rule.span, "give each parameter a name that nothing else has")
+
+    def check_use(self, use: TemplateUse, where: str) -> None:
+        """A template used with arguments; one that is a parameter is looked at when its value is known."""
+        name, definitions = use.name, self.definitions
+        template = definitions.templates.get(name.text)
+        if template is None and name.text not in definitions.rules:
+            self.check_name(name, where)
+            return
+        if template is None:
+            message = f"rule `{name.spelling}` has no parameters and is used as a template in {where}"
+            advice = f"write `{name.spelling}` without braces, or give the rule parameters"
+            self._report(Code.TEMPLATE, message, use.span, advice)
+        elif len(use.arguments) != len(template.parameters):
+            message = f"template `{name.spelling}` has {_count(template.parameters)} and is given {len(use.arguments)}"
+            advice = "give it one argument for each parameter, with commas between them"
+            labels = (Label(template.span, "defined here"),)
+            self.diagnostics.append(Diagnostic(Code.TEMPLATE, Severity.ERROR, message, use.span, advice, labels))
 
     def check_terminal(self, terminal: TerminalDefinition) -> None:
-        where = "%ignore" if terminal.is_ignored_pattern else f"terminal `{terminal.name}`"
+        where = "%ignore" if terminal.is_ignored_pattern else f"terminal `{_shown(terminal)}`"
         for row in walk_rows(terminal.body):
             if row.alias_span is not None:
                 self.definitions.broken.add(terminal.name)
@@ -80,25 +123,25 @@ class _Resolver:
                 continue
             if not item.is_terminal:
                 self.definitions.broken.add(terminal.name)
-                advice = f"make `{item.text}` a terminal, in capitals"
+                advice = f"make `{item.spelling}` a terminal, in capitals"
                 if not terminal.is_ignored_pattern:
-                    advice += f", or make `{terminal.name}` a rule, in small letters"
+                    advice += f", or make `{_shown(terminal)}` a rule, in small letters"
                 self._report(
                     Code.RULE_IN_TERMINAL,
-                    f"{where} uses rule `{item.text}`, and a terminal is made of strings, regexes and terminals only",
+                    f"{where} uses rule `{item.spelling}`; a terminal is made of strings, regexes and terminals only",
                     item.span,
                     advice,
                 )
-            elif item.text not in self.definitions.terminals:
+            elif item.text not in self.definitions.terminals and item.text not in self.definitions.parts:
                 self.definitions.broken.add(terminal.name)
                 self.check_name(item, where)
 
     def check_name(self, name: Name, where: str) -> None:
         definitions = self.definitions
-        if name.text in definitions.rules or name.text in definitions.terminals or name.text in definitions.refused:
+        if definitions.find(name.text) is not None or name.text in definitions.refused:
             return
         word = _whole_word(name)
-        if word.text != name.text:
+        if word.text != name.spelling:
             # lark reads `myRule` as the rule `my`, the terminal `R` and the rule `ule`.
             if word.start not in self.mixed:
                 advice = f"write `{word.text.lower()}` for a rule, `{word.text.upper()}` for a terminal"
@@ -106,25 +149,40 @@ class _Resolver:
                 self._report(Code.SYNTAX, message, word, advice)
             self.mixed.add(word.start)
             return
-        known = [n for n in (*definitions.rules, *definitions.terminals) if not n.startswith("__")]
-        near = get_close_matches(name.text, known, n=1)
-        other_case = name.text.lower() if name.is_terminal else name.text.upper()
+        here = name.span.file
+        spans = [rule.span for rule in definitions.all_rules]
+        spans += [terminal.span for terminal in definitions.all_terminals]
+        known = {span.text for span in spans if span.file is here and span.text.isidentifier()}
+        if not name.written:  # the main file knows imported names as well
+            names = (*definitions.rules, *definitions.templates, *definitions.terminals)
+            known.update(each for each in names if not each.startswith("__"))
+        near = get_close_matches(name.spelling, sorted(known), n=1)
+        other_case = name.spelling.lower() if name.is_terminal else name.spelling.upper()
         if other_case in known or near:
             advice = f"did you mean `{other_case if other_case in known else near[0]}`?"
-        elif name.text in self.common:
-            advice = f"define it, or import it: `%import common.{name.text}`"
+        elif name.spelling in self.common:
+            advice = f"define it, or import it: `%import common.{name.spelling}`"
         else:
-            advice = f'define it, as in `{name.text}: "a" | "b"`'
+            advice = f'define it, as in `{name.spelling}: "a" | "b"`'
         code = Code.UNDEFINED_TERMINAL if name.is_terminal else Code.UNDEFINED_RULE
         kind = "terminal" if name.is_terminal else "rule"
-        self._report(code, f"{kind} `{name.text}` is used in {where} but not defined", name.span, advice)
+        self._report(code, f"{kind} `{name.spelling}` is used in {where} but not defined", name.span, advice)
+
+    def check_declared(self) -> None:
+        for name in self.definitions.declared.values():
+            kind = "terminal" if name.is_terminal else "rule"
+            self._report(
+                Code.NEVER_DEFINED,
+                f"{kind} `{name.spelling}` is declared, and nothing defines it",
+                name.span,
+                f"write `{name.spelling}: ...` in its place, or `%override {name.spelling}: ...` after it",
+            )
 
     def check_recursion(self) -> None:
         """Report each way in which a terminal contains itself, then give up on all that use a broken one."""
         uses = {
-            name: [item for item in walk_items(terminal.body) if isinstance(item, Name)]
-            for name, terminal in self.definitions.terminals.items()
-            if terminal.imported is None
+            terminal.name: [item for item in walk_items(terminal.body) if isinstance(item, Name)]
+            for terminal in self.definitions.all_terminals
         }
         done: set[str] = set()
         counts: dict[str, int] = {}
@@ -154,7 +212,8 @@ class _Resolver:
 
     def _count_references(self, name: str, counts: dict[str, int]) -> int:
         """Terminals that stand in a terminal when all of them are written out, as lark does; too many are reported."""
-        names = [item.text for item in walk_items(self.definitions.terminals[name].body) if isinstance(item, Name)]
+        terminal = self.definitions.terminals.get(name) or self.definitions.parts[name]
+        names = [item.text for item in walk_items(terminal.body) if isinstance(item, Name)]
         count = sum(1 + counts.get(used, 0) for used in names)
         # What is built on one that was reported is not reported again.
         if count > REFERENCE_LIMIT and not self.definitions.broken & {name, *names}:
@@ -162,7 +221,7 @@ class _Resolver:
             self._report(
                 Code.TERMINAL_TOO_LARGE,
                 f"more than {REFERENCE_LIMIT:,} terminals stand in terminal `{name}` when they are written out",
-                self.definitions.terminals[name].span,
+                terminal.span,
                 "use each terminal in it once, or make it a rule",
             )
         if self.definitions.broken & set(names):
@@ -178,7 +237,13 @@ class _Resolver:
 
     def _check_start(self, start: str, span: Span | None, file: SourceFile) -> None:
         rules = self.definitions.rules
-        if start in rules or start in self.definitions.refused:
+        if start in rules or start in self.definitions.refused or start in self.definitions.declared:
+            return
+        if start in self.definitions.templates:
+            template = self.definitions.templates[start]
+            message = f"sentences cannot start from `{start}`, which is a template"
+            advice = "start from a rule that uses it, as in `start: template{argument}`"
+            self._report(Code.TEMPLATE, message, span or template.span, advice)
             return
         near = next(iter(get_close_matches(start, rules, n=1)), None)
         if span is not None:
@@ -198,11 +263,21 @@ class _Resolver:
         )
 
     def _is_used(self, name: str) -> bool:
-        bodies: list[Options] = [rule.body for rule in self.definitions.rules.values()]
+        bodies: list[Options] = [rule.body for rule in self.definitions.all_rules]
         return any(isinstance(item, Name) and item.text == name for body in bodies for item in walk_items(body))
 
     def _report(self, code: Code, message: str, span: Span, help_text: str) -> None:
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, help_text))
+
+
+def _shown(terminal: TerminalDefinition) -> str:
+    """The name of a terminal as its file has it."""
+    text = terminal.span.text
+    return text if text.isidentifier() and not terminal.is_library else terminal.name
+
+
+def _count(parameters: tuple[str, ...]) -> str:
+    return f"{len(parameters)} parameter{'s' if len(parameters) > 1 else ''}"
 
 
 def _whole_word(name: Name) -> Span:

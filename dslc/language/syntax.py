@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from dslc.source import Span
 
@@ -13,12 +14,25 @@ class Name:
     """A rule or terminal, by name."""
 
     text: str
+    """The name by which it is known: for a name of an imported file that of lark, as in `numbers__digit`."""
     span: Span
+    written: str = ""
+    """The name as its file has it, where that is another."""
+
+    @property
+    def spelling(self) -> str:
+        """The name as its file has it."""
+        return self.written or self.text
 
     @property
     def is_terminal(self) -> bool:
         """Terminals are written in capitals."""
-        return self.text.isupper()
+        return self.spelling.isupper()
+
+    @property
+    def is_kept(self) -> bool:
+        """A terminal stands in trees unless its name begins with `_` where it is used."""
+        return not self.spelling.startswith("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +57,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class TemplateUse:
-    """`name{arguments}`; always refused."""
+    """`name{argument, ...}`; an argument is a name, a string, a regex, a range or another use of a template."""
 
+    name: Name
+    arguments: tuple[Item, ...]
     span: Span
 
 
@@ -93,13 +109,13 @@ Item = Name | Quoted | Range | TemplateUse | Options | Brackets | Operated
 
 @dataclass(frozen=True, slots=True)
 class RuleStatement:
-    """`?name.priority: body`."""
+    """`?name{parameters}.priority: body`."""
 
     name: Name
     modifiers: str
     body: Options
     span: Span
-    parameters_span: Span | None = None
+    parameters: tuple[Name, ...] = ()
     priority_span: Span | None = None
 
 
@@ -134,20 +150,37 @@ class ImportStatement:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class OtherStatement:
-    """`%override`, `%extend` and `%declare`; always refused."""
+class Change(Enum):
+    """What a statement does to a rule or terminal that is there already."""
 
-    word: str
+    OVERRIDE = "%override"
+    """Put another body in its place."""
+    EXTEND = "%extend"
+    """Put more alternatives before its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStatement:
+    """`%override` or `%extend` before a rule or a terminal."""
+
+    change: Change
+    statement: RuleStatement | TerminalStatement
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareStatement:
+    """`%declare NAME ...`."""
+
     names: tuple[Name, ...]
     span: Span
 
 
-Statement = RuleStatement | TerminalStatement | IgnoreStatement | ImportStatement | OtherStatement
+Statement = RuleStatement | TerminalStatement | IgnoreStatement | ImportStatement | ChangeStatement | DeclareStatement
 
 
 def walk_items(options: Options) -> Iterator[Item]:
-    """All items of a body, in order of writing, outer before inner; the body itself is not one."""
+    """All items of a body, arguments of templates too, in order of writing, outer before inner; not the body itself."""
     stack: list[Item] = [item for row in reversed(options.rows) for item in reversed(row.items)]
     while stack:
         item = stack.pop()
@@ -157,6 +190,8 @@ def walk_items(options: Options) -> Iterator[Item]:
                 stack.extend(inner for row in reversed(rows) for inner in reversed(row.items))
             case Operated(inner):
                 stack.append(inner)
+            case TemplateUse(_, arguments):
+                stack.extend(reversed(arguments))
             case _:
                 pass
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.build import build_pattern
-from dslc.language.collect import Definitions, TerminalDefinition
+from dslc.language.definitions import Definitions, TerminalDefinition
 from dslc.language.grammar import Literal, Terminal
 from dslc.language.literals import LITERAL_LIMIT, expand_pattern
 from dslc.language.patterns import Pattern, Text
-from dslc.language.syntax import Name, Options, Quoted, only_item, walk_items
+from dslc.language.syntax import Name, Quoted, only_item, walk_items
 from dslc.source import Span
 
 
@@ -21,8 +21,6 @@ class TerminalSources:
     """What terminals are made from."""
 
     definitions: Definitions
-    common: Mapping[str, Options]
-    """lark's `common` terminals."""
     regexes: Mapping[str, str]
     """What lark matches for each sound terminal, as a regex of Python, in lark's order."""
     anonymous: Mapping[str, tuple[Pattern, str]]
@@ -52,19 +50,17 @@ class _Expander:
         self.definitions = sources.definitions
         self.literal_limit = literal_limit
         self.diagnostics: list[Diagnostic] = []
+        self.own_files = {terminal.span.file for terminal in self.definitions.all_terminals} | {
+            rule.span.file for rule in self.definitions.rules.values()
+        }
         self.used = {name for name, _ in sources.names.values()} | {
             item.text
             for rule in self.definitions.rules.values()
             for item in walk_items(rule.body)
             if isinstance(item, Name)
         }
-        self.patterns: dict[str, Pattern] = {}
-        if any(definition.imported for definition in self.definitions.terminals.values()):
-            self.patterns = {f"common.{name}": build_pattern(body, "common.") for name, body in sources.common.items()}
-        for name in sources.regexes:
-            definition = self.definitions.terminals[name]
-            is_own = definition.imported is None
-            self.patterns[name] = build_pattern(definition.body, "" if is_own else "common.")
+        sound = (each for each in self.definitions.all_terminals if each.name not in self.definitions.broken)
+        self.patterns = {definition.name: build_pattern(definition.body) for definition in sound}
 
     def expand(self) -> tuple[Terminal, ...]:
         terminals: list[Terminal] = []
@@ -72,7 +68,7 @@ class _Expander:
             definition = self.definitions.terminals[name]
             if name in self.used:
                 literals = self._literals(name, self.patterns[name], regex, definition.span)
-                if definition.imported is not None:
+                if definition.is_library:
                     literals = tuple(replace(literal, span=definition.span) for literal in literals)
                 item = only_item(definition.body)
                 is_regex = isinstance(item, Quoted) and item.is_regex
@@ -89,8 +85,8 @@ class _Expander:
             literals = expand_pattern(shown, pattern, self.patterns, limit=self.literal_limit)
         except DslcError as error:
             for diagnostic in error.diagnostics:
-                # A fault inside lark's `common` is shown at the import.
-                is_here = diagnostic.span is not None and diagnostic.span.file is span.file
+                # A fault inside what comes with lark is shown at the import.
+                is_here = diagnostic.span is not None and diagnostic.span.file in self.own_files
                 self.diagnostics.append(diagnostic if is_here else replace(diagnostic, span=span))
             return ()
         if any(literal.text == "" for literal in literals):
@@ -125,9 +121,9 @@ class _Expander:
         ignored = {name.text for name in self.definitions.ignored}
         parts = {
             item.text
-            for definition in self.definitions.terminals.values()
+            for definition in self.definitions.all_terminals
             for item in walk_items(definition.body)
-            if isinstance(item, Name) and definition.imported is None
+            if isinstance(item, Name)
         }
         for name, definition in self.definitions.terminals.items():
             if name in ignored and name in self.sources.regexes and re.fullmatch(self.sources.regexes[name], ""):
@@ -139,7 +135,7 @@ class _Expander:
                 what = "is ignored and also used in a rule"
                 advice = "use another terminal in the rule, or do not ignore this one"
                 yield _warning(Code.IGNORED_TERMINAL_USED, definition, what, advice)
-            elif name not in self.used | ignored | parts:
+            elif name not in self.used | ignored | parts and definition.place is not None:
                 yield _warning(Code.UNUSED_TERMINAL, definition, "is not used", "remove it, or use it in a rule")
 
     def _report(self, code: Code, message: str, span: Span, help_text: str) -> None:
@@ -148,7 +144,8 @@ class _Expander:
 
 def _warning(code: Code, definition: TerminalDefinition, what: str, advice: str) -> Diagnostic:
     shown = definition.span.text if definition.is_ignored_pattern else definition.name
-    return Diagnostic(code, Severity.WARNING, f"terminal `{shown}` {what}", definition.span, advice)
+    place = definition.place or definition.span
+    return Diagnostic(code, Severity.WARNING, f"terminal `{shown}` {what}", place, advice)
 
 
 def _escape_slashes(regex: str) -> str:

@@ -191,7 +191,7 @@ def test_placeholders_are_as_many_as_larks(body: str, mark: str) -> None:
 
 
 def test_everything_is_where_it_stands() -> None:
-    text = 'start: (a | "x")? [B b~1..2]\n    | a -> one\na: "y"\nb: B\nB: "1" | /2/\n'
+    text = 'start: (a | "x")? [B b~1..2]\n    | "w" -> one\na: "y"\nb: B\nB: "1" | /2/\n'
     grammar = _read(text)
     start = grammar.rules[0]
     assert start.span is not None
@@ -221,7 +221,7 @@ def test_everything_is_where_it_stands() -> None:
         "b~1..2",
         "b",
     ]
-    assert [a.span.text for a in start.alternatives if a.span] == ['(a | "x")? [B b~1..2]', "a -> one"]
+    assert [a.span.text for a in start.alternatives if a.span] == ['(a | "x")? [B b~1..2]', '"w" -> one']
     b = next(terminal for terminal in grammar.terminals if terminal.name == "B")
     assert b.span is not None
     assert b.span.location == (5, 1)
@@ -348,19 +348,44 @@ REFUSED = [
     ('start: "x" -> a | "x" -> b\n', [(Code.REPEATED_ALTERNATIVE, 1, 19)]),
     ('start: X -> a | "x" -> b\nX: "x"\n', [(Code.REPEATED_ALTERNATIVE, 1, 17)]),
     ("start: " + "(" * 100 + '"a"' + ")" * 100 + "\n", [(Code.GRAMMAR_TOO_LARGE, 1, 67)]),
-    # what comes with a later version
-    ('sep{x, y}: x (y x)*\nstart: sep{"a", "b"}\n', [(Code.TEMPLATE, 1, 4), (Code.TEMPLATE, 2, 8)]),
-    ("%import python.NAME\nstart: NAME\n", [(Code.UNSUPPORTED_IMPORT, 1, 9)]),
+    # imports
+    ("%import pythn.NAME\nstart: NAME\n", [(Code.UNKNOWN_IMPORT, 1, 9)]),
+    ("%import common.NUMBER.A\nstart: A\n", [(Code.UNKNOWN_IMPORT, 1, 9)]),
     ("%import .other.NAME\nstart: NAME\n", [(Code.UNSUPPORTED_IMPORT, 1, 9)]),
     ("%import .other (NAME, rule)\nstart: NAME rule\n", [(Code.UNSUPPORTED_IMPORT, 1, 9)]),
     ("%import common.DIGITS\nstart: DIGITS\n", [(Code.UNKNOWN_IMPORT, 1, 16)]),
     ("%import common\n" + S, [(Code.UNKNOWN_IMPORT, 1, 9)]),
     ("%import common.DIGIT -> digit\nstart: digit\n", [(Code.UNKNOWN_IMPORT, 1, 25)]),
-    ('%override start: "a"\n', [(Code.UNSUPPORTED_STATEMENT, 1, 1)]),
-    (S + '%extend start: "b"\n', [(Code.UNSUPPORTED_STATEMENT, 2, 1)]),
-    ("%declare A _B\nstart: A _B\n", [(Code.UNSUPPORTED_STATEMENT, 1, 1)]),
-    ('start.2: "a"\n', [(Code.PRIORITY, 1, 6)]),
-    ('start: A\nA.-3: "a"\n', [(Code.PRIORITY, 2, 2)]),
+    ("%import common.DIGIT -> A\n%import common.DIGIT -> B\nstart: A B\n",
+     [(Code.DUPLICATE_DEFINITION, 2, 25), (Code.UNDEFINED_TERMINAL, 3, 8)]),
+    ("%import common.DIGIT -> A\n%import common.HEXDIGIT -> A\nstart: A\n", [(Code.DUPLICATE_DEFINITION, 2, 28)]),
+    ("%import python (NAME, STRING)\n%import python.DEC_NUMBER\nstart: NAME STRING DEC_NUMBER\n",
+     [(Code.INFINITE_TERMINAL, 1, 17), (Code.UNSUPPORTED_REGEX, 1, 23), (Code.INFINITE_TERMINAL, 2, 16)]),
+    # changes and declarations
+    ('%override start: "a"\n', [(Code.NOTHING_TO_CHANGE, 1, 11)]),
+    ('%override strt: "a"\n' + S, [(Code.NOTHING_TO_CHANGE, 1, 11)]),
+    ('%extend start: "a"\n' + S, [(Code.NOTHING_TO_CHANGE, 1, 9)]),
+    (S + '%extend !start: "b"\n', [(Code.BAD_MODIFIER, 2, 9)]),
+    ('t{x}: x\n%extend t{y}: y "b"\nstart: t{"a"}\n', [(Code.TEMPLATE, 2, 9)]),
+    ('%declare A\nstart: A\n%extend A: "x"\n', [(Code.NEVER_DEFINED, 1, 10), (Code.NOTHING_TO_CHANGE, 3, 9)]),
+    ("%declare A _B\nstart: A _B\n", [(Code.NEVER_DEFINED, 1, 10), (Code.NEVER_DEFINED, 1, 12)]),
+    ('%declare A\nstart: A\nA: "x"\n', [(Code.NEVER_DEFINED, 1, 10), (Code.DUPLICATE_DEFINITION, 3, 1)]),
+    # templates
+    ('t{x}: x\nstart: t{"a", "b"} t{"a"}\n', [(Code.TEMPLATE, 2, 8)]),
+    ('t{x}: x\nstart: t u{"a"} start{"a"}\n',
+     [(Code.TEMPLATE, 2, 8), (Code.UNDEFINED_RULE, 2, 10), (Code.TEMPLATE, 2, 17)]),
+    ('t{x}: y "a"\nstart: t{"a"}\n', [(Code.UNDEFINED_RULE, 1, 7)]),
+    ('t{x, x}: x\nstart: t{"a", "b"}\n', [(Code.TEMPLATE, 1, 1)]),
+    ('t{start}: start\nstart: t{"a"}\n', [(Code.TEMPLATE, 1, 1)]),
+    ('t{x}: x\nA: t{"a"}\nstart: A\n', [(Code.TEMPLATE, 2, 4)]),
+    ('start{x}: x\n', [(Code.TEMPLATE, 1, 1)]),
+    ('t{f}: f{"a"}\nstart: t{start} t{"b"}\n', [(Code.TEMPLATE, 1, 7), (Code.TEMPLATE, 1, 7)]),
+    ('t{x}: x t{u{x}}\nu{x}: x\nstart: t{"a"}\n', [(Code.GRAMMAR_TOO_LARGE, 1, 9)]),
+    ('t{x}: x\nstart: t{"\\x4"}\n', [(Code.BAD_LITERAL, 2, 10)]),
+    # optionals
+    ('start: "b" [A?]\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
+    ('start: [A]~2\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
+    # what comes with a later version
     ("//! forbid a inside b\n//! max_depth 3 a\n" + S,
      [(Code.PRAGMA_NOT_AVAILABLE, 1, 5),
       (Code.PRAGMA_NOT_AVAILABLE, 2, 5)]),
