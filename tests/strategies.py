@@ -6,7 +6,10 @@ errors; its start rule may still derive nothing unless `productive` asks for mor
 
 from __future__ import annotations
 
+from hypothesis import assume
 from hypothesis import strategies as st
+from lark.exceptions import GrammarError
+from lark.load_grammar import load_grammar
 
 _LITERALS = ("a", "b", "c", "d", "ab", "e")
 _RULES = ("start", "p", "q", "r")
@@ -62,7 +65,19 @@ def grammar_texts(
     lines += [f"{name}: " + " | ".join(f'"{literal}"' for literal in literals) for name, literals in terminals.items()]
     if draw(st.booleans()) if blank is None else blank:
         lines.append('%ignore " "')
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    text = "\n".join(line.rstrip() for line in lines) + "\n"
+    if ebnf:
+        assume(_loads(text, names))
+    return text
+
+
+def _loads(text: str, starts: list[str]) -> bool:
+    """Whether lark takes a grammar; it refuses brackets and optionals of which two ways leave the same symbols."""
+    try:
+        load_grammar(text, "<string>", [], False)[0].compile(starts, "*")  # type: ignore[no-untyped-call]
+    except GrammarError:
+        return False
+    return True
 
 
 @st.composite

@@ -66,7 +66,7 @@ TEMPLATES: dict[str, Files] = {
         "main.lark": 'alt{x, y}: x | x alt{y, x}\nstart: alt{"a", "b"} alt{C, D}\nC: "c"\nD: "d"\n'
     },
     "given as an argument": {
-        "main.lark": 'twice{f, x}: f{x} f{x}\nq{x}: "<" x ">"\n_r{x}: "(" x ")"\nstart: twice{q, A} twice{_r, A}\nA: "1"\n'
+        "main.lark": 'twice{f, x}: f{x} f{x}\nq{x}: "<" x ">"\n_r{x}: "(" x\nstart: twice{q, A} twice{_r, A}\nA: "1"\n'
     },
     "operators on arguments": {
         "main.lark": 'opt{x, y}: x? [y ","] y x~1..2 (x | y "!")*\nstart: "s" opt{A, b}\nb: "b"\nA: "1"\n'
@@ -368,3 +368,65 @@ def test_texts_of_all_files(tmp_path: Path) -> None:
     files = IMPORTS["in folders"]
     space = dslc.compile(write(tmp_path, files))
     assert space.compilation.grammar.texts() == files
+
+
+# --- brackets that lark refuses, repetitions --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "B [A?]",
+        "[A]~2",
+        "[A]~0..1 B",
+        "([A] | [B A])* A",
+        "[A] [A]",
+        '["a"] ["a"]',
+        "A? -> x | A -> y",
+        "A? -> x | B",
+        "[A]~60",
+        "(A?)~0..60",
+        "[A | B] [B]",
+        "[A B] A | A [B]",
+        "[[A] B] A",
+        "A [B] | A B? -> x",
+        "([A] B)+",
+        "[_c] A [_c]",
+        "[c] A | A",
+    ],
+)
+def test_brackets_are_refused_where_lark_refuses_them(body: str, tmp_path: Path) -> None:
+    path = write(tmp_path, {"main.lark": f'start: {body}\n_c: A B\nc: "c"\nA: "a"\nB: "b"\n'})
+    try:
+        open_lark(path)
+        is_refused = False
+    except LarkError:
+        is_refused = True
+    found = {d.code for d in dslc.check(path) if d.severity is Severity.ERROR}
+    assert found == ({Code.COLLIDING_OPTIONALS} if is_refused else set())
+
+
+def test_ten_thousand_copies_share_one_stop() -> None:
+    space = dslc.compile_text('start: A~1..10000\nA: "a" | "b"\n', max_tokens=10_000)
+    assert [token.label for token in space.vocabulary] == ["A.a", "A.b", "<stop A~1..10000>"]
+    automaton = space.lowering.automaton
+    tables = [getattr(automaton, name) for name in type(automaton).__dataclass_fields__]
+    assert sum(getattr(table, "nbytes", 0) for table in tables) < 5_000_000
+    for length in (1, 2, 9_999):
+        text = "ab" * (length // 2) + "a" * (length % 2)
+        assert len(space.parse(text).tokens) == length + 1
+    assert len(space.parse("b" * 10_000).tokens) == 10_000  # nothing asks for a stop after the last
+
+
+def test_a_grammar_in_the_notation_of_others_is_refused_in_one_run(tmp_path: Path) -> None:
+    """Layers with case-insensitive words, priorities and terminals that one other shadows."""
+    path = write(
+        tmp_path,
+        {
+            "main.lark": 'start: layer ("-" layer)*\nlayer: "dense"i UNITS | "pool" SIZE | NAME\n'
+            'UNITS.2: "8" | "16"\nSIZE.2: /[0-9]+/\nOLD.3: "x"\nNAME: /[a-z]+/\n'
+        },
+    )
+    found = {(d.code, d.span.location.line) for d in dslc.check(path) if d.span}
+    assert {(Code.INFINITE_TERMINAL, 4), (Code.INFINITE_TERMINAL, 6), (Code.UNUSED_TERMINAL, 5)} <= found
+    assert (Code.PRIORITY, 3) in found

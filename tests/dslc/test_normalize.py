@@ -205,7 +205,7 @@ def test_repeats_share_one_stop() -> None:
 
 
 def test_placeholders_stand_in_the_empty_alternative() -> None:
-    bnf = normalize_grammar(_read('start: [A B] [_C] [a | A B]\na: A\nA: "x"\nB: "y"\n_C: "z"\n'))
+    bnf = normalize_grammar(_read('start: [A B] "-" [_C] "-" [a | A B]\na: A\nA: "x"\nB: "y"\n_C: "z"\n'))
     nones = [
         [production.nones for production in rule.productions] for rule in bnf.rules if rule.helper is HelperKind.MAYBE
     ]

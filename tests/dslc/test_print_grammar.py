@@ -58,7 +58,7 @@ def test_odd_characters_everywhere(texts: list[str]) -> None:
         'start: "if" "IF" "if"i "+" "++" "(" "\\n" "é" "_" "a b"\n',
         'start: "a".."c" A\nA: "a".."b"\n',
         '!start: "x" X _X /y/ /a|b/ a\n!?a: "z" | _X\nX: "x"\n_X: "w"\n',
-        'start: [(A)] [(A | B)] [A | B] [((A | B))] [[A] B] (((A)))\nA: "a"\nB: "b"\n',
+        'start: [(A)] "," [(A | B)] "," [A | B] "," [((A | B))] "," [[A] B] (((A)))\nA: "a"\nB: "b"\n',
         'start: (A?)? (A*)+ (A~2)~1..3 (A B)? (A | B)* (A |)~2 ( | A)\nA: "a"\nB: "b"\n',
         'start: A -> x | -> y | A B -> z |\nA: "a"\nB: "b"\n',
         'start: A\nA: "a"i | "b" | /c/i | /d|e/\n%ignore " "\n%ignore /[ \\t\\/]+/\n%ignore WS\n%import common.WS\n',

@@ -239,6 +239,28 @@ def test_a_grammar_that_changed_since_makes_no_difference(tmp_path: Path, monkey
     assert history(tmp_path / "run")["samples"] == history(tmp_path / "whole")["samples"]
 
 
+def test_imported_files_are_copied_and_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "sum.lark": "%import .parts.digits.digit\nstart: digit~3\n",
+        "parts/digits.lark": '%import .more.five\ndigit: "1" | "2" | five\n',
+        "parts/more.lark": 'five: "5"\n',
+    }
+    Path("parts").mkdir()
+    for name, text in files.items():
+        Path(name).write_text(text)
+    space = dslc.compile("sum.lark")
+    search(space, task=interrupt_after(2), strategy="random", evaluations=9, control=0, run_dir="run")  # type: ignore[arg-type]
+    assert {name: (tmp_path / "run" / "grammar" / name).read_text() for name in files} == files
+    Path("parts/more.lark").write_text('five: "3"\n')
+    Path("parts/digits.lark").unlink()
+    result = resume("run", task=sum_of_digits)
+    assert [(note.code, "more.lark" in note.message) for note in result.notes] == [(Code.GRAMMAR_CHANGED, True)]
+    assert result.status == "finished"
+    texts = {record.program.text for record in result.records()}
+    assert all(set(text) <= set("125") for text in texts)
+
+
 def test_a_run_folder_is_named_after_grammar_and_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folders = [toy_run(None, evaluations=2, control=0).run_dir for _ in range(2)]  # type: ignore[arg-type]
