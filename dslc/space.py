@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from dslc.automaton.count import Counts
 from dslc.automaton.encode import encode_text
+from dslc.automaton.projection import projected_table
 from dslc.automaton.render import render_tokens
 from dslc.automaton.sample_batch import BatchSampler
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
-from dslc.automaton.starting import StartingTable, starting_table
+from dslc.automaton.starting import StartingKind, StartingTable, starting_table
 from dslc.automaton.tables import Token
-from dslc.automaton.uniform import Lengths, sample_uniform, uniform_next
+from dslc.automaton.tuning import tuned_table
+from dslc.automaton.uniform import Lengths as Lengths
+from dslc.automaton.uniform import sample_uniform, uniform_next
 from dslc.automaton.uniform_batch import uniform_next_log_probs
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
@@ -131,9 +134,29 @@ class Space:
     def _starting_table(self) -> StartingTable:
         return starting_table(self._counts)
 
-    def starting_table(self) -> StartingTable:
-        """Where a fresh policy starts: lengths even, then uniform; see `dslc.automaton.starting`."""
-        return self._starting_table
+    def starting_table(
+        self,
+        kind: StartingKind = "local",
+        *,
+        target_length: float | None = None,
+        target_shares: Mapping[str, float] | None = None,
+    ) -> StartingTable:
+        """Where a fresh policy starts.
+
+        Args:
+            kind: `local`, the default of searches: each slot draws the length of its part evenly from what fits, then
+                uniformly. `projected`: the table over (slot, slack) that is nearest to even lengths of whole sentences,
+                then uniform; closer to that in grammars that nest.
+            target_length: Expected tokens of a sentence. With targets the table is a projected one.
+            target_shares: Expected uses of tokens divided by the expected tokens of a sentence, by label, text or
+                terminal.
+
+        Raises:
+            DslcError: DSLC331 if a token is unknown or no such table meets the targets.
+        """
+        if target_length is not None or target_shares:
+            return tuned_table(self._counts, target_length=target_length, target_shares=target_shares)
+        return projected_table(self._counts) if kind == "projected" else self._starting_table
 
     # --- many at once ---------------------------------------------------------------------------------------------
 

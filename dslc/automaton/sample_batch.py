@@ -5,6 +5,9 @@ many of them its slot takes and which run that opens; what is left are at most t
 are known. So all parts of all sentences that are open at once are drawn together, without a stack, and the number of
 steps is the depth of the sentences, not their length. Probabilities are float64 ratios of the exact integers, each
 rounded once; `sample_uniform` is the exact sampler.
+
+Sources:
+    flajolet1994 (recursive method); walker1977 (alias tables).
 """
 
 from __future__ import annotations
