@@ -23,6 +23,8 @@ from dslc.automaton.starting import SlotPolicy, StartingTable, build_table, cap_
 
 MAX_FLOW_CELLS = 33_554_432
 """Most numbers in the flows: positions times lengths times slacks. Past it the local table stands in."""
+MAX_FLOW_STEPS = 400_000
+"""Most steps of making them, a few microseconds each. Past it the local table stands in."""
 LEAST_PROB = 1e-300
 """Of an allowed token whose share is too small for a float."""
 
@@ -46,7 +48,7 @@ def projected_table(counts: Counts, lean: Lean | None = None) -> StartingTable:
 
     Slacks past what a slot's longest part can use are taken together, as in `starting_table`.
     Where nothing leans and each slot has one length, it is `starting_table`. So it is where the flows would pass
-    MAX_FLOW_CELLS.
+    MAX_FLOW_CELLS or MAX_FLOW_STEPS.
     """
     automaton = counts.automaton
     lengths = slack_range(counts)
@@ -68,10 +70,13 @@ def projected_table(counts: Counts, lean: Lean | None = None) -> StartingTable:
 
 
 def is_projectable(counts: Counts) -> bool:
-    """Whether the flows fit MAX_FLOW_CELLS."""
-    automaton = counts.automaton
-    cells = automaton.num_positions * (counts.budget - automaton.min_tokens + 1) * (counts.budget + 1)
-    return cells <= MAX_FLOW_CELLS
+    """Whether the flows fit MAX_FLOW_CELLS and MAX_FLOW_STEPS."""
+    automaton, budget = counts.automaton, counts.budget
+    cells = automaton.num_positions * (budget - automaton.min_tokens + 1) * (budget + 1)
+    inner = automaton.slot[automaton.next > 0].tolist()
+    splits = sum(sum(budget - n for n, ways in enumerate(counts.slot_counts[slot]) if ways) for slot in inner)
+    steps = budget * (automaton.num_slots + len(inner)) + splits
+    return cells <= MAX_FLOW_CELLS and steps <= MAX_FLOW_STEPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,9 +156,10 @@ def test_what_a_float_cannot_hold_is_still_allowed() -> None:
     assert math.isfinite(table.kl_to_even)
 
 
-def test_large_flows_leave_the_local_table(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["MAX_FLOW_CELLS", "MAX_FLOW_STEPS"])
+def test_large_flows_leave_the_local_table(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = counts_of(ARITHMETIC, 8)
-    monkeypatch.setattr(projection, "MAX_FLOW_CELLS", 10)
+    monkeypatch.setattr(projection, limit, 10)
     assert projected_table(counts).log_probs.tobytes() == starting_table(counts).log_probs.tobytes()
 
 
