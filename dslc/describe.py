@@ -26,7 +26,7 @@ _SAMPLES_FOR_DECISIONS = 64
 def describe_space(
     space: Space,
     *,
-    start_table: StartingKind = "local",
+    start_table: StartingKind = "projected",
     target_length: float | None = None,
     target_shares: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:

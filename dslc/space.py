@@ -132,11 +132,11 @@ class Space:
 
     @cached_property
     def _starting_table(self) -> StartingTable:
-        return starting_table(self._counts)
+        return projected_table(self._counts)
 
     def starting_table(
         self,
-        kind: StartingKind = "local",
+        kind: StartingKind = "projected",
         *,
         target_length: float | None = None,
         target_shares: Mapping[str, float] | None = None,
@@ -144,9 +144,9 @@ class Space:
         """Where a fresh policy starts.
 
         Args:
-            kind: `local`, the default of searches: each slot draws the length of its part evenly from what fits, then
-                uniformly. `projected`: the table over (slot, slack) that is nearest to even lengths of whole sentences,
-                then uniform; closer to that in grammars that nest.
+            kind: `projected`, the default of searches: the table over (slot, slack) that is nearest to even lengths of
+                whole sentences, then uniform. `local`: each slot draws the length of its part evenly from what fits,
+                then uniformly, so that sentences of grammars that nest nearly fill the budget.
             target_length: Expected tokens of a sentence. With targets the table is a projected one.
             target_shares: Expected uses of tokens divided by the expected tokens of a sentence, by label, text or
                 terminal.
@@ -156,7 +156,7 @@ class Space:
         """
         if target_length is not None or target_shares:
             return tuned_table(self._counts, target_length=target_length, target_shares=target_shares)
-        return projected_table(self._counts) if kind == "projected" else self._starting_table
+        return self._starting_table if kind == "projected" else starting_table(self._counts)
 
     # --- many at once ---------------------------------------------------------------------------------------------
 

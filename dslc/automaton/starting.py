@@ -1,6 +1,6 @@
-"""Where a policy starts: next-token probabilities over (slot, slack), and how they differ from uniform, exactly.
+"""Starting tables: next-token probabilities over (slot, slack), and how they differ from uniform, exactly.
 
-Equal logits give a recursive grammar a skew: sentences die out at once or fill the budget. The table instead draws the
+Equal logits give a recursive grammar a skew: sentences die out at once or fill the budget. The local table draws the
 length of each slot evenly from the lengths that fit its slack, then uniformly among the slot's choices at that length,
 and then forgets the length. So a space whose slots each have one length starts exactly uniform, and a list exactly even
 in its length.
@@ -78,7 +78,7 @@ class SlotPolicy:
 
 
 def starting_table(counts: Counts) -> StartingTable:
-    """The starting table of a space under the budget of its counts, with its exact figures."""
+    """The local starting table of a space under the budget of its counts, with its exact figures."""
     lengths = slack_range(counts)
     caps = cap_slacks(counts, lengths)
     policies = [_slot_policy(counts, slot, lengths[slot], caps[slot]) for slot in range(counts.automaton.num_slots)]

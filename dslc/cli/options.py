@@ -53,8 +53,8 @@ def start_table_options(function: Function) -> Function:
     """--start-table, --target-length and --target-share; the function gets the shares as one text."""
 
     @click.option(
-        "--start-table", type=click.Choice(["local", "projected"]), default="local", show_default=True,
-        help="Where a fresh policy starts: each part's length even, or nearest to even lengths of whole sentences.",
+        "--start-table", type=click.Choice(["projected", "local"]), default="projected", show_default=True,
+        help="Where a fresh policy starts: nearest to even lengths of whole sentences, or each part's length even.",
     )  # fmt: skip
     @click.option(
         "--target-length", metavar="TOKENS", type=click.FloatRange(min=0, min_open=True),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         "dslc search my_space.lark --task reward:score",
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
         "dslc search conv_net --task digits --evaluations 1000 --until patience=100 --until seconds=600",
-        "dslc search expression --task fit --start-table projected --target-length 12",
+        "dslc search expression --task fit --target-length 12",
     ),
 )
 @space_options
@@ -106,7 +106,7 @@ def command(
     # Only what is given: a strategy without a policy has no such option and says so.
     starts = {"start_table": start_table, "target_length": target_length, "target_shares": target_shares}
     for key, value in starts.items():
-        if value and value != "local":
+        if value and value != "projected":
             strategy_options[key] = value
     until = read_rules(rules)
     if epochs is not None:

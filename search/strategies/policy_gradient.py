@@ -40,8 +40,8 @@ class PolicyGradientOptions:
     entropy_weight: float = 0.15
     """Times the summed entropy of a sequence, nats, at the start; falls linearly to 0 over the evaluations. Measured:
     less ends in worse optima where decisions interact, more is slower in short searches."""
-    start_table: str = "local"
-    """Where the policy starts: `local` or `projected`, see `Space.starting_table`."""
+    start_table: str = "projected"
+    """Where the policy starts: `projected` or `local`, see `Space.starting_table`."""
     target_length: float = 0.0
     """Expected tokens of a sentence of the fresh policy; 0: not tuned."""
     target_shares: str = ""

@@ -29,8 +29,8 @@ class ReinforceOptions:
     2017."""
     entropy_weight: float = 0.0
     """Times the summed entropy of a sequence, nats; 0 in Zoph and Le."""
-    start_table: str = "local"
-    """Where the policy starts: `local` or `projected`, see `Space.starting_table`."""
+    start_table: str = "projected"
+    """Where the policy starts: `projected` or `local`, see `Space.starting_table`."""
     target_length: float = 0.0
     """Expected tokens of a sentence of the fresh policy; 0: not tuned."""
     target_shares: str = ""

@@ -18,7 +18,7 @@ class StartOptions(Protocol):
 
     @property
     def start_table(self) -> str:
-        """`local` or `projected`; see `Space.starting_table`."""
+        """`projected` or `local`; see `Space.starting_table`."""
 
     @property
     def target_length(self) -> float:
@@ -53,14 +53,14 @@ def choose_table(space: Space, options: StartOptions, preset: Preset, strategy: 
     """
     given = [
         name
-        for name, default in (("start_table", "local"), ("target_length", 0.0), ("target_shares", ""))
+        for name, default in (("start_table", "projected"), ("target_length", 0.0), ("target_shares", ""))
         if getattr(options, name) != default
     ]
     if given and not preset.starts_at_table:
         remedy = f"preset `{preset.name}` starts at equal logits: leave it out, or use preset `small`"
         raise DslcError([bad_value(strategy, name, getattr(options, name), remedy) for name in given])
     return space.starting_table(
-        "projected" if options.start_table == "projected" else "local",
+        "local" if options.start_table == "local" else "projected",
         target_length=options.target_length or None,
         target_shares=read_shares(options.target_shares),
     )

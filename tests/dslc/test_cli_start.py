@@ -15,8 +15,8 @@ from tests.dslc.command_line import run
 
 def test_info_prints_where_the_projected_table_starts() -> None:
     arguments = ("info", "expression", "--max-tokens", "20")
-    local = run(*arguments, "--json").document["start_policy"]
-    projected = run(*arguments, "--start-table", "projected", "--json").document["start_policy"]
+    local = run(*arguments, "--start-table", "local", "--json").document["start_policy"]
+    projected = run(*arguments, "--json").document["start_policy"]
     assert (local["table"], projected["table"]) == ("local", "projected")
     assert projected["kl_to_even"] < 0.1 * local["kl_to_even"]
     assert local["criticality"] == projected["criticality"] == pytest.approx(12 / 9)
@@ -54,9 +54,9 @@ def test_search_hands_the_options_to_the_strategy(monkeypatch: pytest.MonkeyPatc
         raise DslcError(Diagnostic(Code.BAD_SETTING, Severity.ERROR, "far enough", help="nothing is searched here"))
 
     monkeypatch.setattr(dslc.search, "search", search)
-    targets = ("--start-table", "projected", "--target-length", "8", "--target-share", "add=0.2")
+    targets = ("--start-table", "local", "--target-length", "8", "--target-share", "add=0.2")
     run("search", "expression", "--task", "fit", *targets)
-    assert seen["strategy_options"] == {"start_table": "projected", "target_length": 8.0, "target_shares": "add=0.2"}
+    assert seen["strategy_options"] == {"start_table": "local", "target_length": 8.0, "target_shares": "add=0.2"}
     run("search", "expression", "--task", "fit")
     assert seen["strategy_options"] == {}
 

@@ -116,7 +116,7 @@ def test_in_a_space_of_one_length_it_is_the_local_table_bit_for_bit(name: str) -
     assert local.log_probs.tobytes() == projected.log_probs.tobytes()
     assert (local.row_base == projected.row_base).all()
     shipped = dslc.compile("conv_net")
-    assert shipped.starting_table().log_probs.tobytes() == shipped.starting_table("projected").log_probs.tobytes()
+    assert shipped.starting_table("local").log_probs.tobytes() == shipped.starting_table().log_probs.tobytes()
 
 
 def test_a_list_is_even_in_its_length() -> None:
