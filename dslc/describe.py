@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
 from dslc.automaton.lower import NO_CHOICE
-from dslc.automaton.starting import criticality
+from dslc.automaton.starting import StartingKind, criticality
 from dslc.automaton.tables import Token, TokenKind
+from dslc.automaton.tuning import expected_share, find_tokens
 from dslc.automaton.uniform import uniform_log_prob
 from dslc.checks import CHECKS
 from dslc.checks.sizes import claim_holds, claimed_count, size_claims
@@ -22,8 +23,17 @@ _SAMPLES_FOR_DECISIONS = 64
 """Uniform sentences over which the decisions a rendered terminal are averaged."""
 
 
-def describe_space(space: Space) -> dict[str, Any]:
+def describe_space(
+    space: Space,
+    *,
+    start_table: StartingKind = "projected",
+    target_length: float | None = None,
+    target_shares: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     """The document dslc.info/1: vocabulary, slots, kinds of rules, ambiguity, exact counts, where a policy starts.
+
+    The start is that of `Space.starting_table` with the same arguments; `start_policy` has `kl_to_even`, nats to even
+    lengths, and `shares` of the named tokens beside the keys of the format.
 
     Beside the keys of the format: `choices`, the tokens of each slot; `decisions_per_terminal`, how many tokens are
     sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none renders one.
@@ -36,7 +46,8 @@ def describe_space(space: Space) -> dict[str, Any]:
     lowering, counts = space.lowering, space.counts()
     pragmas = space.compilation.grammar.pragmas
     ambiguity = space.ambiguity
-    table = space.starting_table()
+    table = space.starting_table(start_table, target_length=target_length, target_shares=target_shares)
+    is_tuned = target_length is not None or bool(target_shares)
     claims = [
         {
             "size": claim.text,
@@ -77,6 +88,11 @@ def describe_space(space: Space) -> dict[str, Any]:
             "expected_tokens": table.expected_tokens,
             "criticality": criticality(lowering.automaton),
             "kl_to_uniform": table.kl_to_uniform,
+            "kl_to_even": table.kl_to_even,
+            "table": "projected" if is_tuned else start_table,
+            "shares": {
+                name: expected_share(table, find_tokens(lowering.automaton, name)) for name in target_shares or {}
+            },
         },
         "constraints": [],
         "diagnostics": render_json(diagnostics, [space.file.name])["diagnostics"],

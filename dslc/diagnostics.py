@@ -85,6 +85,7 @@ class Code(Enum):
     TABLES_TOO_LARGE = "DSLC323"
     BUDGET_PAST_TABLES = "DSLC324"
     INDEX_OUT_OF_RANGE = "DSLC325"
+    STARTING_TARGET = "DSLC335"
     # 4xx: types and shapes
     NO_TARGET = "DSLC401"
     UNKNOWN_TARGET = "DSLC402"

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dslc.automaton.count import Counts
 from dslc.automaton.encode import encode_text
+from dslc.automaton.projection import projected_table
 from dslc.automaton.render import render_tokens
+from dslc.automaton.sample_batch import BatchSampler
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
-from dslc.automaton.starting import StartingTable, starting_table
+from dslc.automaton.starting import StartingKind, StartingTable, starting_table
 from dslc.automaton.tables import Token
-from dslc.automaton.uniform import sample_uniform
+from dslc.automaton.tuning import tuned_table
+from dslc.automaton.uniform import Lengths as Lengths
+from dslc.automaton.uniform import sample_uniform, uniform_next
+from dslc.automaton.uniform_batch import uniform_next_log_probs
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
     from dslc.automaton.lower import Lowering
     from dslc.program.draw import Drawing
     from dslc.program.emit import PythonSource
-
-Lengths = Literal["uniform", "even"]
 
 
 class Space:
@@ -125,11 +132,67 @@ class Space:
 
     @cached_property
     def _starting_table(self) -> StartingTable:
-        return starting_table(self._counts)
+        return projected_table(self._counts)
 
-    def starting_table(self) -> StartingTable:
-        """Where a fresh policy starts: lengths even, then uniform; see `dslc.automaton.starting`."""
-        return self._starting_table
+    def starting_table(
+        self,
+        kind: StartingKind = "projected",
+        *,
+        target_length: float | None = None,
+        target_shares: Mapping[str, float] | None = None,
+    ) -> StartingTable:
+        """Where a fresh policy starts.
+
+        Args:
+            kind: `projected`, the default of searches: the table over (slot, slack) that is nearest to even lengths of
+                whole sentences, then uniform. `local`: each slot draws the length of its part evenly from what fits,
+                then uniformly, so that sentences of grammars that nest nearly fill the budget.
+            target_length: Expected tokens of a sentence. With targets the table is a projected one.
+            target_shares: Expected uses of tokens divided by the expected tokens of a sentence, by label, text or
+                terminal.
+
+        Raises:
+            DslcError: DSLC335 if a token is unknown or no such table meets the targets.
+        """
+        if target_length is not None or target_shares:
+            return tuned_table(self._counts, target_length=target_length, target_shares=target_shares)
+        return self._starting_table if kind == "projected" else starting_table(self._counts)
+
+    # --- many at once ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _batch_sampler(self) -> BatchSampler:
+        return BatchSampler(self._counts)
+
+    def sample_tokens(self, n: int, *, seed: int | None = None, lengths: Lengths = "uniform") -> NDArray[np.int32]:
+        """Token ids of `n` independent sentences, distributed as in `sample`, by the hundred thousand a second.
+
+        Where `sample` draws integers, this draws by float64 ratios of the exact counts; the seed gives other sentences
+        than there.
+
+        Returns:
+            [n, max_tokens], filled up with the id V = len(vocabulary) behind the end of a sentence.
+        """
+        return self._batch_sampler.sample(n, np.random.default_rng(seed), lengths)
+
+    def next_probabilities(self, prefix: Sequence[int] = (), *, lengths: Lengths = "uniform") -> dict[int, Fraction]:
+        """Probability of each token that can follow `prefix` in what `sample` draws, exactly; empty at the end.
+
+        Raises:
+            DslcError: if no sentence within the budget begins so.
+        """
+        return uniform_next(self._counts, prefix, lengths)
+
+    def next_log_probs(self, tokens: NDArray[np.integer], *, lengths: Lengths = "uniform") -> NDArray[np.float64]:
+        """`next_probabilities` for a batch, as logarithms in nats: [batch, time + 1, V + 1] for ids [batch, time].
+
+        Rows are sentences as `sample_tokens` gives them, or prefixes of one length. Entry t stands before token t; -inf
+        where no sentence goes on so; behind the end of a sentence, V has 0.
+
+        Raises:
+            DslcError: if a row is no sentence, nor the beginning of one.
+        """
+        return uniform_next_log_probs(self._counts, tokens, lengths)
 
     # --- programs -------------------------------------------------------------------------------------------------
 

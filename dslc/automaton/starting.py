@@ -1,6 +1,6 @@
-"""Where a policy starts: next-token probabilities over (slot, slack), and how they differ from uniform, exactly.
+"""Starting tables: next-token probabilities over (slot, slack), and how they differ from uniform, exactly.
 
-Equal logits give a recursive grammar a skew: sentences die out at once or fill the budget. The table instead draws the
+Equal logits give a recursive grammar a skew: sentences die out at once or fill the budget. The local table draws the
 length of each slot evenly from the lengths that fit its slack, then uniformly among the slot's choices at that length,
 and then forgets the length. So a space whose slots each have one length starts exactly uniform, and a list exactly even
 in its length.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from dslc.automaton.count import Counts
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.tables import TokenAutomaton
 
+StartingKind = Literal["local", "projected"]
+"""Which table: the one of this file, or that of `dslc.automaton.projection`."""
 MAX_STARTING_CELLS = 4_194_304
 """Most cells of a starting table. Past it, slots stop telling large slacks apart, but never before their mask does."""
 MAX_FIGURE_CELLS = 33_554_432
@@ -41,6 +44,10 @@ class StartingTable:
     """Mean number of tokens of a sentence drawn from the table; None where that is too large to compute."""
     kl_to_uniform: float | None
     """Nats from the table's distribution over sentences to the uniform one; None where too large to compute."""
+    kl_to_even: float | None
+    """Nats to the distribution of even lengths, then uniform; None where too large to compute."""
+    expected_uses: NDArray[np.float64] | None
+    """[V] mean number of times that a sentence drawn from the table uses each token; None where too large."""
 
     def log_prob(self, tokens: Sequence[int]) -> float:
         """Log-probability in nats of a whole sentence; -inf if it is none within the budget."""
@@ -57,7 +64,7 @@ class StartingTable:
 
 
 @dataclass(frozen=True, slots=True)
-class _SlotPolicy:
+class SlotPolicy:
     """Probabilities of one slot by slack, tokens that open the same run taken together."""
 
     runs: list[int]
@@ -71,28 +78,35 @@ class _SlotPolicy:
 
 
 def starting_table(counts: Counts) -> StartingTable:
-    """The starting table of a space under the budget of its counts, with its exact figures."""
+    """The local starting table of a space under the budget of its counts, with its exact figures."""
+    lengths = slack_range(counts)
+    caps = cap_slacks(counts, lengths)
+    policies = [_slot_policy(counts, slot, lengths[slot], caps[slot]) for slot in range(counts.automaton.num_slots)]
+    return build_table(counts, policies, lengths)
+
+
+def slack_range(counts: Counts) -> list[list[int]]:
+    """[slot] numbers of tokens that can fill it within the budget."""
+    automaton = counts.automaton
+    max_slack = counts.budget - automaton.min_tokens
+    return [
+        [n for n, ways in enumerate(row) if ways and n <= need + max_slack]
+        for row, need in zip(counts.slot_counts, automaton.need.tolist(), strict=True)
+    ]
+
+
+def build_table(counts: Counts, policies: list[SlotPolicy], lengths: list[list[int]]) -> StartingTable:
+    """The table that policies of all slots make, with its exact figures."""
     automaton = counts.automaton
     max_slack = counts.budget - automaton.min_tokens
     width = automaton.num_tokens + 1
-    needs = automaton.need.tolist()
-    mask_caps = [0] * automaton.num_slots
-    for position in range(1, automaton.num_positions):
-        mask_caps[automaton.slot[position]] = int(automaton.row_cap[position])
-    lengths = [
-        [n for n, ways in enumerate(row) if ways and n <= need + max_slack]
-        for row, need in zip(counts.slot_counts, needs, strict=True)
-    ]
-    caps = _cap_slacks(lengths, needs, mask_caps, width)
-    policies = [_slot_policy(counts, slot, lengths[slot], caps[slot]) for slot in range(automaton.num_slots)]
-
     blocks: list[NDArray[np.float32]] = [np.full((1, width), -np.inf, np.float32)]
     blocks[0][0, -1] = 0.0
     base_of_block: dict[bytes, int] = {}
     slot_rows = np.zeros(max(1, automaton.num_slots), np.int32)
     num_rows = 1
     for slot, policy in enumerate(policies):
-        block = np.full((caps[slot] + 1, width), -np.inf, np.float32)
+        block = np.full((len(policy.probs), width), -np.inf, np.float32)
         with np.errstate(divide="ignore"):
             logs = np.log(policy.probs).astype(np.float32)
         for run, tokens in enumerate(policy.tokens):
@@ -103,23 +117,30 @@ def starting_table(counts: Counts) -> StartingTable:
             blocks.append(block)
             num_rows += len(block)
         slot_rows[slot] = base_of_block[key]
-    slot_caps = np.array(caps or [0], np.int32)
+    slot_caps = np.array([len(policy.probs) - 1 for policy in policies] or [0], np.int32)
     row_base, row_cap = slot_rows[automaton.slot], slot_caps[automaton.slot]
     row_base[0] = row_cap[0] = 0
-    expected_tokens, entropy = _exact_figures(counts, policies, lengths, max_slack)
+    figures = _exact_figures(counts, policies, lengths, max_slack)
     return StartingTable(
         automaton=automaton,
         budget=counts.budget,
         log_probs=np.concatenate(blocks),
         row_base=row_base,
         row_cap=row_cap,
-        expected_tokens=expected_tokens,
-        kl_to_uniform=None if entropy is None else max(0.0, math.log(counts.total) - entropy),
+        expected_tokens=None if figures is None else float(figures.length_probs @ np.arange(counts.budget + 1)),
+        kl_to_uniform=None if figures is None else max(0.0, math.log(counts.total) - figures.entropy),
+        kl_to_even=None if figures is None else _kl_to_even(counts, figures),
+        expected_uses=None if figures is None else figures.uses,
     )
 
 
-def _cap_slacks(lengths: list[list[int]], needs: list[int], mask_caps: list[int], width: int) -> list[int]:
+def cap_slacks(counts: Counts, lengths: list[list[int]]) -> list[int]:
     """Largest slack that each slot tells apart."""
+    automaton = counts.automaton
+    width, needs = automaton.num_tokens + 1, automaton.need.tolist()
+    mask_caps = [0] * automaton.num_slots
+    for position in range(1, automaton.num_positions):
+        mask_caps[automaton.slot[position]] = int(automaton.row_cap[position])
     full = [(row[-1] - need if row else 0) for row, need in zip(lengths, needs, strict=True)]
     limit = max(full, default=0)
     while True:
@@ -129,7 +150,7 @@ def _cap_slacks(lengths: list[list[int]], needs: list[int], mask_caps: list[int]
         limit //= 2
 
 
-def _slot_policy(counts: Counts, slot: int, lengths: list[int], cap: int) -> _SlotPolicy:
+def _slot_policy(counts: Counts, slot: int, lengths: list[int], cap: int) -> SlotPolicy:
     need = int(counts.automaton.need[slot])
     tokens_by_run: dict[int, list[int]] = {}
     for token, run in counts.choices[slot]:
@@ -147,13 +168,13 @@ def _slot_policy(counts: Counts, slot: int, lengths: list[int], cap: int) -> _Sl
         shares[length - need] = [counts.position_counts[run][length - 1] / ways[length] for run in runs]
         num_lengths[length - need] = 1.0
     probs = np.cumsum(shares, axis=0) / np.maximum(np.cumsum(num_lengths), 1.0)[:, None]
-    return _SlotPolicy(runs, extras, [tokens_by_run[run] for run in runs], probs)
+    return SlotPolicy(runs, extras, [tokens_by_run[run] for run in runs], probs)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def _find_reached(counts: Counts, policies: list[_SlotPolicy], lengths: list[list[int]], max_slack: int) -> list[int]:
+def _find_reached(counts: Counts, policies: list[SlotPolicy], lengths: list[list[int]], max_slack: int) -> list[int]:
     """[position] slacks at which it can be reached, as bits."""
     automaton = counts.automaton
     slot_of, following = automaton.slot.tolist(), automaton.next.tolist()
@@ -181,27 +202,47 @@ def _find_reached(counts: Counts, policies: list[_SlotPolicy], lengths: list[lis
 class _Outcomes:
     """What is left of the slack when a slot or the rest of a run is finished, by the slack it is reached with."""
 
-    def __init__(self, reached: int, max_slack: int) -> None:
+    def __init__(self, reached: int, max_slack: int, num_tokens: int) -> None:
         self.slacks = np.array([s for s in range(max_slack + 1) if reached >> s & 1], np.intp)
         self.row = {int(s): i for i, s in enumerate(self.slacks)}
         self.left = np.zeros((len(self.slacks), max_slack + 1))
         """[slack before, slack after] probability."""
         self.entropy = np.zeros(len(self.slacks))
         """[slack before] nats of the choices made meanwhile."""
+        self.uses = np.zeros((len(self.slacks), num_tokens))
+        """[slack before, token] expected number of uses meanwhile."""
         self.is_known = np.zeros(len(self.slacks), np.bool_)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Figures:
+    """Of a table's distribution over sentences."""
+
+    length_probs: NDArray[np.float64]
+    """[tokens] probability of each length, 0 to the budget."""
+    entropy: float
+    """In nats."""
+    uses: NDArray[np.float64] | None
+    """[V] expected uses of each token; None where too many cells."""
+
+
+def _kl_to_even(counts: Counts, figures: _Figures) -> float:
+    num_lengths = sum(1 for ways in counts.by_tokens if ways)
+    logs = np.array([math.log(ways) if ways else 0.0 for ways in counts.by_tokens])
+    return max(0.0, math.log(num_lengths) + float(figures.length_probs @ logs) - figures.entropy)
+
+
 def _exact_figures(
-    counts: Counts, policies: list[_SlotPolicy], lengths: list[list[int]], max_slack: int
-) -> tuple[float | None, float | None]:
-    """Expected tokens and entropy in nats of the table's distribution over sentences.
+    counts: Counts, policies: list[SlotPolicy], lengths: list[list[int]], max_slack: int
+) -> _Figures | None:
+    """Lengths, entropy and uses of the tokens, from what each slot and rest of a run leaves of its slack.
 
     By slack ascending and, within one slack, by need ascending: a choice that costs no slack leads to slots that need
     less.
     """
     automaton = counts.automaton
     if not automaton.start_position:
-        return 0.0, 0.0
+        return _Figures(np.eye(1, counts.budget + 1)[0], 0.0, np.zeros(automaton.num_tokens))
     slot_of, following = automaton.slot.tolist(), automaton.next.tolist()
     reached = _find_reached(counts, policies, lengths, max_slack)
     slot_reached = [0] * automaton.num_slots
@@ -210,9 +251,10 @@ def _exact_figures(
     inner = [p for p in range(1, automaton.num_positions) if following[p] and reached[p]]
     cells = sum(bits.bit_count() for bits in slot_reached) + sum(reached[p].bit_count() for p in inner)
     if cells * (max_slack + 1) > MAX_FIGURE_CELLS:
-        return None, None
-    of_slot = [_Outcomes(bits, max_slack) for bits in slot_reached]
-    of_position: dict[int, _Outcomes] = {p: _Outcomes(reached[p], max_slack) for p in inner}
+        return None
+    num_tokens = automaton.num_tokens if cells * automaton.num_tokens <= MAX_FIGURE_CELLS else 0
+    of_slot = [_Outcomes(bits, max_slack, num_tokens) for bits in slot_reached]
+    of_position: dict[int, _Outcomes] = {p: _Outcomes(reached[p], max_slack, num_tokens) for p in inner}
     for position in range(1, automaton.num_positions):
         if not following[position]:
             of_position[position] = of_slot[slot_of[position]]
@@ -234,6 +276,7 @@ def _exact_figures(
             weights = after[rest.slacks[:known]]
             whole.left[row] = weights @ rest.left[:known]
             whole.entropy[row] = first.entropy[first.row[slack]] + weights @ rest.entropy[:known]
+            whole.uses[row] = first.uses[first.row[slack]] + weights @ rest.uses[:known]
             whole.is_known[row] = True
 
     order = sorted(range(automaton.num_slots), key=lambda slot: int(automaton.need[slot]))
@@ -250,6 +293,8 @@ def _exact_figures(
                     continue
                 weight = prob * len(tokens)
                 outcomes.entropy[row] -= weight * math.log(prob)
+                if num_tokens:
+                    outcomes.uses[row, tokens] += prob
                 if not run:
                     outcomes.left[row, slack - extra] += weight
                     continue
@@ -259,13 +304,15 @@ def _exact_figures(
                 opened_row = opened.row[slack - extra]
                 outcomes.left[row] += weight * opened.left[opened_row]
                 outcomes.entropy[row] += weight * opened.entropy[opened_row]
+                outcomes.uses[row] += weight * opened.uses[opened_row]
             outcomes.is_known[row] = True
         for position in inner:
             finish_run(position, slack)
     whole = of_position[automaton.start_position]
     row = whole.row[max_slack]
-    expected_left = float(whole.left[row] @ np.arange(max_slack + 1))
-    return counts.budget - expected_left, float(whole.entropy[row])
+    length_probs = np.zeros(counts.budget + 1)
+    length_probs[counts.budget - np.arange(max_slack + 1)] = whole.left[row]
+    return _Figures(length_probs, float(whole.entropy[row]), whole.uses[row] if num_tokens else None)
 
 
 # --- equal logits -----------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
     automaton, budget = counts.automaton, counts.budget
     following, choices_of = automaton.scalar.next, automaton.scalar.choices
     position = automaton.start_position
-    after = _sentence_weights(counts, lengths)
+    after = sentence_weights(counts, lengths)
     stack: list[tuple[int, list[int]]] = []
     state = start_state(automaton, budget)
     for used, token in enumerate(prefix):
@@ -83,7 +83,7 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
     return {token: Fraction(weight, total) for token, weight in weights.items() if weight}
 
 
-def _sentence_weights(counts: Counts, lengths: Lengths) -> list[int]:
+def sentence_weights(counts: Counts, lengths: Lengths) -> list[int]:
     """Weight of one sentence by its number of tokens, up to a common factor."""
     if lengths == "uniform":
         return [1] * (counts.budget + 1)

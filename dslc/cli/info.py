@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from dslc.cli.options import examples, space_options, terminal_options
+from dslc.automaton.starting import StartingKind
+from dslc.automaton.tuning import read_shares
+from dslc.cli.options import examples, space_options, start_table_options, terminal_options
 from dslc.cli.terminal import Terminal
 from dslc.describe import describe_space
 from dslc.program.draw.figure import show_text
@@ -20,16 +22,34 @@ _SHOWN_TOKENS = 24
 @click.command(
     "info",
     short_help="Show what a grammar describes.",
-    epilog=examples("dslc info conv_net", "dslc info rnn_cell --start base_2 --json"),
+    epilog=examples(
+        "dslc info conv_net",
+        "dslc info rnn_cell --start base_2 --json",
+        "dslc info expression --target-length 12 --target-share add=0.2",
+    ),
 )
 @space_options
+@start_table_options
 @terminal_options
-def command(terminal: Terminal, grammar: str, start: str | None, max_tokens: int | None) -> None:
+def command(
+    terminal: Terminal,
+    grammar: str,
+    start: str | None,
+    max_tokens: int | None,
+    start_table: StartingKind,
+    target_length: float | None,
+    target_shares: str,
+) -> None:
     """Show what a grammar describes: size, vocabulary, rules, ambiguity, where a fresh policy starts.
 
     Counts are exact. Nothing that the file contains is executed.
     """
-    document = describe_space(compile_space(grammar, start=start, max_tokens=max_tokens))
+    document = describe_space(
+        compile_space(grammar, start=start, max_tokens=max_tokens),
+        start_table=start_table,
+        target_length=target_length,
+        target_shares=read_shares(target_shares),
+    )
     if not terminal.is_json:
         terminal.show_table(_make_view(document, is_quiet=terminal.is_quiet))
     terminal.show_document(document)
@@ -83,11 +103,22 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     facts.append(
         (
             "fresh policy",
-            f"{policy['expected_tokens']:.4g} tokens expected, {policy['kl_to_uniform']:.3g} nats from uniform"
-            f" (equal logits: criticality {policy['criticality']:.3g})",
+            _describe_start(policy),
         )
     )
     return facts
+
+
+def _describe_start(policy: dict[str, Any]) -> str:
+    if policy["expected_tokens"] is None:
+        figures = "too large for exact figures"
+    else:
+        figures = (
+            f"{policy['expected_tokens']:.4g} tokens expected, {policy['kl_to_uniform']:.3g} nats from uniform,"
+            f" {policy['kl_to_even']:.3g} from even lengths"
+        )
+    shares = "".join(f", {share:.3g} of them {name}" for name, share in policy["shares"].items())
+    return f"{figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
 
 
 def count_text(digits: str) -> str:

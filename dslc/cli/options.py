@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from dslc.automaton.tuning import read_shares
 from dslc.cli.terminal import Terminal
 from dslc.grammars import grammar_names
 from dslc.space import Program, Space
@@ -46,6 +47,34 @@ force_option = click.option("--force", "is_forced", is_flag=True, help="Replace 
 def space_options(function: Function) -> Function:
     """GRAMMAR, --start and --max-tokens."""
     return grammar_argument(start_option(max_tokens_option(function)))
+
+
+def start_table_options(function: Function) -> Function:
+    """--start-table, --target-length and --target-share; the function gets the shares as one text."""
+
+    @click.option(
+        "--start-table", type=click.Choice(["projected", "local"]), default="projected", show_default=True,
+        help="Where a fresh policy starts: nearest to even lengths of whole sentences, or each part's length even.",
+    )  # fmt: skip
+    @click.option(
+        "--target-length", metavar="TOKENS", type=click.FloatRange(min=0, min_open=True),
+        help="Tune the start to this expected number of tokens.",
+    )  # fmt: skip
+    @click.option(
+        "--target-share", "target_shares", metavar="NAME=SHARE", multiple=True,
+        help="Tune the start to this share of a token among those of a sentence, by its label, text or terminal. Can "
+        "be repeated.",
+    )  # fmt: skip
+    @wraps(function)
+    def run(*args: Any, target_shares: tuple[str, ...], **options: Any) -> Any:
+        text = ",".join(target_shares)
+        try:
+            read_shares(text)
+        except ValueError:
+            raise click.UsageError(f"--target-share takes NAME=SHARE, such as add=0.1, not `{text}`") from None
+        return function(*args, target_shares=text, **options)
+
+    return run
 
 
 def terminal_options(function: Function) -> Function:

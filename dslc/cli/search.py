@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dslc.cli.group import Exit
-from dslc.cli.options import examples, force_option, seed_option, space_options, terminal_options
+from dslc.cli.options import (
+    examples,
+    force_option,
+    seed_option,
+    space_options,
+    start_table_options,
+    terminal_options,
+)
 from dslc.cli.progress import clock, open_progress
 from dslc.cli.terminal import Terminal
 from dslc.diagnostics import DslcError
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
         "dslc search my_space.lark --task reward:score",
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
         "dslc search conv_net --task digits --until patience=100 --until seconds=600",
+        "dslc search expression --task fit --target-length 12",
     ),
 )
 @space_options
@@ -68,6 +76,7 @@ if TYPE_CHECKING:
 )
 @force_option
 @seed_option
+@start_table_options
 @terminal_options
 def command(
     terminal: Terminal,
@@ -82,6 +91,9 @@ def command(
     is_forced: bool,
     start: str | None,
     max_tokens: int | None,
+    start_table: str,
+    target_length: float | None,
+    target_shares: str,
     **plain: Any,
 ) -> int:
     """Search a space for the program with the highest reward.
@@ -91,6 +103,11 @@ def command(
     space = compile_space(grammar, start=start, max_tokens=max_tokens)
     terminal.show_diagnostics(space.diagnostics)
     options, strategy_options = read_settings(settings)
+    # Only what is given: a strategy without a policy has no such option and says so.
+    starts = {"start_table": start_table, "target_length": target_length, "target_shares": target_shares}
+    for key, value in starts.items():
+        if value and value != "projected":
+            strategy_options[key] = value
     until = read_rules(rules)
     if epochs is not None:
         options["epochs"] = epochs

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dslc.automaton.starting import StartingTable
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
 from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout
@@ -21,12 +22,21 @@ from dslc.space import Space
 class PolicyLearner:
     """A recurrent policy over a space, its optimiser and its random generator."""
 
-    def __init__(self, space: Space, preset: Preset, learning_rate: float, seed: int, device: str) -> None:
+    def __init__(
+        self,
+        space: Space,
+        preset: Preset,
+        learning_rate: float,
+        seed: int,
+        device: str,
+        table: StartingTable | None = None,
+    ) -> None:
+        """Build it; without a table it starts at the space's own, where the preset starts at one."""
         self.policy = RecurrentPolicy(
             space.lowering.automaton,
             space.max_tokens,
             preset,
-            table=space.starting_table() if preset.starts_at_table else None,
+            table=(table or space.starting_table()) if preset.starts_at_table else None,
             seed=derive_seed(seed, "weights"),
             device=device,
         )

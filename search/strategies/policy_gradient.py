@@ -16,6 +16,7 @@ from dslc.search.strategies.learner import PolicyLearner, choose_preset
 from dslc.search.strategies.options import bad_value, read_options
 from dslc.search.strategies.priority_queue import PriorityQueue
 from dslc.search.strategies.schedule import linear_to_zero
+from dslc.search.strategies.start_options import check_start, choose_table
 from dslc.space import Space
 
 
@@ -39,6 +40,12 @@ class PolicyGradientOptions:
     entropy_weight: float = 0.15
     """Times the summed entropy of a sequence, nats, at the start; falls linearly to 0 over the evaluations. Measured:
     less ends in worse optima where decisions interact, more is slower in short searches."""
+    start_table: str = "projected"
+    """Where the policy starts: `projected` or `local`, see `Space.starting_table`."""
+    target_length: float = 0.0
+    """Expected tokens of a sentence of the fresh policy; 0: not tuned."""
+    target_shares: str = ""
+    """NAME=SHARE,NAME=SHARE: expected shares of tokens among those of a sentence; empty: not tuned."""
 
     def __post_init__(self) -> None:
         allowed = {
@@ -54,6 +61,7 @@ class PolicyGradientOptions:
             for name, (is_good, remedy) in allowed.items()
             if not (is_good and math.isfinite(getattr(self, name)))
         ]
+        problems += check_start(self, "policy_gradient")
         if problems:
             raise DslcError(problems)
 
@@ -73,7 +81,9 @@ class PolicyGradient:
     def __init__(self, space: Space, *, evaluations: int, seed: int, device: str, options: Mapping[str, Any]) -> None:
         self._options = read_options(PolicyGradientOptions, options, self.name)
         preset = choose_preset(self._options.preset, self.name)
-        self._learner = PolicyLearner(space, preset, self._options.learning_rate or preset.learning_rate, seed, device)
+        table = choose_table(space, self._options, preset, self.name)
+        rate = self._options.learning_rate or preset.learning_rate
+        self._learner = PolicyLearner(space, preset, rate, seed, device, table)
         self._queue = PriorityQueue(self._options.queue_size)
         self._evaluations = evaluations
         self._told = 0

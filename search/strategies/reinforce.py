@@ -12,6 +12,7 @@ from dslc.search.losses import entropy, reinforce_loss
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.learner import PolicyLearner, choose_preset
 from dslc.search.strategies.options import bad_value, read_options
+from dslc.search.strategies.start_options import check_start, choose_table
 from dslc.space import Space
 
 
@@ -28,9 +29,15 @@ class ReinforceOptions:
     2017."""
     entropy_weight: float = 0.0
     """Times the summed entropy of a sequence, nats; 0 in Zoph and Le."""
+    start_table: str = "projected"
+    """Where the policy starts: `projected` or `local`, see `Space.starting_table`."""
+    target_length: float = 0.0
+    """Expected tokens of a sentence of the fresh policy; 0: not tuned."""
+    target_shares: str = ""
+    """NAME=SHARE,NAME=SHARE: expected shares of tokens among those of a sentence; empty: not tuned."""
 
     def __post_init__(self) -> None:
-        problems = []
+        problems = check_start(self, "reinforce")
         if not (self.learning_rate >= 0 and math.isfinite(self.learning_rate)):
             problems.append(bad_value("reinforce", "learning_rate", self.learning_rate, "give a positive number"))
         if not 0 <= self.baseline_decay < 1:
@@ -57,7 +64,9 @@ class Reinforce:
     def __init__(self, space: Space, *, seed: int, device: str, options: Mapping[str, Any]) -> None:
         self._options = read_options(ReinforceOptions, options, self.name)
         preset = choose_preset(self._options.preset, self.name)
-        self._learner = PolicyLearner(space, preset, self._options.learning_rate or preset.learning_rate, seed, device)
+        table = choose_table(space, self._options, preset, self.name)
+        rate = self._options.learning_rate or preset.learning_rate
+        self._learner = PolicyLearner(space, preset, rate, seed, device, table)
         self._baseline: float | None = None
 
     def ask(self, count: int) -> list[Candidate]:
