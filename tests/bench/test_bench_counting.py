@@ -64,8 +64,9 @@ def test_uniform_sentences(name: str, lengths: Lengths) -> None:
     length = tokens / BATCH
     print(
         f"\nsample {name}, {lengths} lengths, batch {BATCH}: {1 / together:,.0f} sentences a second of {length:.1f}"
-        f" tokens, {together / length * 1e6:.3f} us a token, {together * 1e6 / microseconds_of_a_loop():.0f} Python turns"
-        f" a sentence; one by one {1 / alone:,.0f} a second, ratio {alone / together:.0f}; tables {building * 1e3:.1f} ms"
+        f" tokens, {together / length * 1e6:.3f} µs a token, {together * 1e6 / microseconds_of_a_loop():.0f} Python"
+        f" turns a sentence; one by one {1 / alone:,.0f} a second, ratio {alone / together:.0f};"
+        f" tables {building * 1e3:.1f} ms"
     )
 
 
