@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dslc.automaton.count import Counts
+from dslc.automaton.count_totals import count_sentences
 from dslc.automaton.encode import encode_text
+from dslc.automaton.parse_constrained import is_witness
 from dslc.automaton.render import render_tokens
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.starting import StartingTable, starting_table
 from dslc.automaton.tables import Token
 from dslc.automaton.uniform import sample_uniform
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
+from dslc.language.ambiguity import Ambiguity, Answer, Method, find_ambiguity
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
 from dslc.program.configure import configure_target
@@ -99,7 +101,7 @@ class Space:
 
     @cached_property
     def _counts(self) -> Counts:
-        return Counts(self.lowering.automaton, self.max_tokens)
+        return count_sentences(self.lowering.automaton, self.max_tokens)
 
     def exact_counts(self) -> Counts:
         """The counting tables, made once."""
@@ -116,7 +118,17 @@ class Space:
     @cached_property
     def ambiguity(self) -> Ambiguity:
         """Whether some sentence has two trees: yes with a witness, no, or unknown."""
-        return find_ambiguity(self.compilation.facts.trimmed, self.start)
+        constraining = self.lowering.constraining
+        texts = constraining.texts
+        if texts is not None:
+            found = find_ambiguity(texts.grammar, texts.start)
+        else:
+            found = find_ambiguity(self.compilation.facts.trimmed, self.start)
+        if constraining.totals is None or found.witness is None:
+            return found
+        # Counts are not regarded so far: the witness shows something only if both of its trees obey them.
+        is_ambiguous = is_witness(constraining, found.witness)
+        return found if is_ambiguous else Ambiguity(Answer.UNKNOWN, None, Method.NONE)
 
     @property
     def count_unit(self) -> Literal["sentences", "derivations"]:

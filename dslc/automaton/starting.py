@@ -38,9 +38,10 @@ class StartingTable:
     row_cap: NDArray[np.int32]
     """[P] last row offset of the slot."""
     expected_tokens: float | None
-    """Mean number of tokens of a sentence drawn from the table; None where that is too large to compute."""
+    """Mean number of tokens of a sentence drawn from the table; None where that is too large to compute, and where
+    the space counts nodes: the table knows no counters, what they take out is shared by what they leave."""
     kl_to_uniform: float | None
-    """Nats from the table's distribution over sentences to the uniform one; None where too large to compute."""
+    """Nats from the table's distribution over sentences to the uniform one; None where `expected_tokens` is."""
 
     def log_prob(self, tokens: Sequence[int]) -> float:
         """Log-probability in nats of a whole sentence; -inf if it is none within the budget."""
@@ -48,10 +49,13 @@ class StartingTable:
         state = start_state(automaton, self.budget)
         total = 0.0
         for token in tokens:
-            if token not in allowed_tokens(automaton, state):
+            allowed = allowed_tokens(automaton, state)
+            if token not in allowed:
                 return -math.inf
             row = int(self.row_base[state.top]) + min(state.slack, int(self.row_cap[state.top]))
             total += float(self.log_probs[row, token])
+            if automaton.registers is not None:  # what the counters take out is shared by the rest
+                total -= math.log(sum(math.exp(float(self.log_probs[row, each])) for each in allowed))
             state = advance_state(automaton, state, token)
         return total if state.top == 0 else -math.inf
 
@@ -73,7 +77,7 @@ class _SlotPolicy:
 def starting_table(counts: Counts) -> StartingTable:
     """The starting table of a space under the budget of its counts, with its exact figures."""
     automaton = counts.automaton
-    max_slack = counts.budget - automaton.min_tokens
+    max_slack = counts.budget - automaton.start_need
     width = automaton.num_tokens + 1
     needs = automaton.need.tolist()
     mask_caps = [0] * automaton.num_slots
@@ -106,7 +110,10 @@ def starting_table(counts: Counts) -> StartingTable:
     slot_caps = np.array(caps or [0], np.int32)
     row_base, row_cap = slot_rows[automaton.slot], slot_caps[automaton.slot]
     row_base[0] = row_cap[0] = 0
-    expected_tokens, entropy = _exact_figures(counts, policies, lengths, max_slack)
+    if automaton.registers is None:
+        expected_tokens, entropy = _exact_figures(counts, policies, lengths, max_slack)
+    else:
+        expected_tokens = entropy = None
     return StartingTable(
         automaton=automaton,
         budget=counts.budget,

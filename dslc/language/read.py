@@ -11,6 +11,7 @@ import re
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.build import RuleBuilder, find_repeated_alternatives
 from dslc.language.collect import collect_definitions
+from dslc.language.constraint_names import check_constraint_names
 from dslc.language.grammar import Grammar
 from dslc.language.lark_parts import lark_patterns, name_anonymous
 from dslc.language.literals import LITERAL_LIMIT
@@ -56,6 +57,7 @@ def read_grammar(file: SourceFile, *, literal_limit: int = LITERAL_LIMIT) -> tup
     builder = RuleBuilder(names)
     rules = tuple(builder.build_rule(definition) for definition in definitions.rules.values())
     diagnostics.extend(find_repeated_alternatives(rules))
+    diagnostics.extend(check_constraint_names(pragmas.constraints, rules, terminals))
     diagnostics.sort(key=lambda d: (d.span.start if d.span else -1, d.code.value))
     if any(d.severity is Severity.ERROR for d in diagnostics):
         raise DslcError(diagnostics)

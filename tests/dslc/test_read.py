@@ -361,9 +361,16 @@ REFUSED = [
     ("%declare A _B\nstart: A _B\n", [(Code.UNSUPPORTED_STATEMENT, 1, 1)]),
     ('start.2: "a"\n', [(Code.PRIORITY, 1, 6)]),
     ('start: A\nA.-3: "a"\n', [(Code.PRIORITY, 2, 2)]),
-    ("//! forbid a inside b\n//! max_depth 3 a\n" + S,
+    ("//! ref A: a\n//! anchor A: a\n" + S,
      [(Code.PRAGMA_NOT_AVAILABLE, 1, 5),
       (Code.PRAGMA_NOT_AVAILABLE, 2, 5)]),
+    ("//! forbid a inside start\n//! max_depth 3 _b\nstart: _b A _C D A\n_b: \"d\" A\nA: \"a\"\n"
+     "_C: \"c\"\nD: \"d\"\n//! forbid A.b under start\n//! forbid _C under start\n//! forbid D under start\n",
+     [(Code.CONSTRAINT_NAME, 1, 12),
+      (Code.CONSTRAINT_NAME, 2, 17),
+      (Code.CONSTRAINT_NAME, 8, 12),
+      (Code.CONSTRAINT_NAME, 9, 12),
+      (Code.CONSTRAINT_NAME, 10, 12)]),
     ("//! targt x\n" + S, [(Code.UNKNOWN_PRAGMA, 1, 5)]),
     # characters
     ('start: "a\0b"\n', [(Code.UNREADABLE_FILE, 1, 10)]),

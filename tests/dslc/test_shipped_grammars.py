@@ -215,7 +215,15 @@ def test_header_says_what_source_starts_size_and_deviations(name: str) -> None:
         assert re.search(rf"\b{start}\b", paragraphs["Starts"])
 
 
-WITH_TARGET = {"activation", "activation_fourier", "activation_piecewise_linear", "conv_net", "expression", "optimizer", "rnn_cell"}
+WITH_TARGET = {
+    "activation",
+    "activation_fourier",
+    "activation_piecewise_linear",
+    "conv_net",
+    "expression",
+    "optimizer",
+    "rnn_cell",
+}
 
 
 @pytest.mark.parametrize("name", grammar_names())
