@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dslc.automaton.count import Counts
 from dslc.automaton.count_totals import count_sentences
+from dslc.automaton.derive import tokens_to_derivation
 from dslc.automaton.encode import encode_text
+from dslc.automaton.fault import find_fault
 from dslc.automaton.parse_constrained import is_witness
 from dslc.automaton.render import render_tokens
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.starting import StartingTable, starting_table
 from dslc.automaton.tables import Token
 from dslc.automaton.uniform import sample_uniform
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.diagnostics import Code, Diagnostic, DslcError, Label, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, Method, find_ambiguity
+from dslc.language.constraints import Constraint
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
 from dslc.program.configure import configure_target
@@ -208,8 +212,32 @@ class Space:
         Raises:
             DslcError: if it is not one, with the first wrong token.
         """
-        self._check_tokens(tokens)
+        try:
+            self._check_tokens(tokens)
+        except DslcError as error:
+            fault = self._find_fault(tokens)
+            if fault is None:
+                raise
+            (diagnostic,) = error.diagnostics
+            raise DslcError(
+                replace(
+                    diagnostic,
+                    notes=(f"`{fault}` forbids the sentence",),
+                    labels=(Label(fault.span, "stated here"),) if fault.span is not None else (),
+                )
+            ) from None
         return Program(self, tuple(int(token) for token in tokens))
+
+    def _find_fault(self, tokens: Sequence[int]) -> Constraint | None:
+        """The constraint that a token sequence breaks which would be a sentence without it."""
+        if not self.lowering.constraining.constraints:
+            return None
+        try:
+            derivation = tokens_to_derivation(self.lowering, tuple(tokens))
+        except DslcError:
+            return None
+        fault = find_fault(self.lowering.constraining, derivation)
+        return None if fault is None else fault[0]
 
     def allowed(self, prefix: Sequence[int] = ()) -> tuple[int, ...]:
         """Ids of the tokens that can follow `prefix` within the budget; empty exactly at the end of a sentence."""

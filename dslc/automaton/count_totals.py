@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
 
-from dslc.automaton.count import Counts, no_sentence
+from dslc.automaton.count import MAX_CUMULATIVE_CELLS, Counts, no_sentence
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.tables import TokenAutomaton
 
@@ -44,7 +44,7 @@ class TotalCounts(Counts):
         self._start_total = registers.start
         self._add: list[list[int]] = registers.add.tolist()
         self._dead = registers.size
-        self._accepts: list[bool] = registers.accepts.tolist()
+        self._accepts: list[bool] = [*registers.accepts.tolist(), False]
         self._gain: list[int] = registers.gain.tolist()
         self.slot_ways, self.position_ways = self._count_ways()
         start_row = self._add[registers.start]
@@ -61,7 +61,7 @@ class TotalCounts(Counts):
 
     def _keep(self, cells: int) -> None:
         self._kept_cells += cells
-        if self._kept_cells > 2_000_000:
+        if self._kept_cells > MAX_CUMULATIVE_CELLS:
             self._total_cuts.clear()
             self._total_picks.clear()
             self._kept_cells = cells
@@ -222,7 +222,7 @@ class TotalCounts(Counts):
         automaton = self.automaton
         following, choices_of = automaton.scalar.next, automaton.scalar.choices
         position = automaton.start_position
-        after = [[weight if accepts else 0 for accepts in self._accepts] + [0] for weight in weights]
+        after = [[weight if accepts else 0 for accepts in self._accepts] for weight in weights]
         stack: list[tuple[int, list[list[int]]]] = []
         state = start_state(automaton, self.budget)
         total = self._start_total

@@ -80,13 +80,15 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if document["decisions_per_terminal"] is not None:
         facts.append(("decisions", f"{document['decisions_per_terminal']:.3g} for each word that is chosen"))
-    facts.append(
-        (
-            "fresh policy",
-            f"{policy['expected_tokens']:.4g} tokens expected, {policy['kl_to_uniform']:.3g} nats from uniform"
-            f" (equal logits: criticality {policy['criticality']:.3g})",
-        )
-    )
+    figures = "not computed"
+    if policy["expected_tokens"] is not None:
+        figures = f"{policy['expected_tokens']:.4g} tokens expected, {policy['kl_to_uniform']:.3g} nats from uniform"
+    facts.append(("fresh policy", f"{figures} (equal logits: criticality {policy['criticality']:.3g})"))
+    if document["constraints"]:
+        lines = [f"{each['pragma']} {each['text']} (line {each['line']})" for each in document["constraints"]]
+        unfused = list(dict.fromkeys(name for each in document["constraints"] for name in each["unfused"]))
+        because = f"; no list because of them: {', '.join(unfused)}" if unfused else ""
+        facts.append(("constraints", ", ".join(lines) + because))
     return facts
 
 

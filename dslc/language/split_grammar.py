@@ -10,7 +10,7 @@ from dslc.language.contexts import Context, Contexts
 from dslc.language.grammar import BnfGrammar, BnfRule, Production, RuleUse, Symbol, Terminal
 from dslc.language.reading import Expand, Reading, Scan
 
-MAX_SPLIT_RULES = 65_536
+MAX_SPLIT_RULES = 16_384
 """Most pairs of a rule and a context."""
 
 

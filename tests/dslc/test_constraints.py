@@ -110,6 +110,13 @@ def test_a_text_that_is_forbidden_names_the_constraint() -> None:
         assert diagnostic.span is not None
         assert diagnostic.span.location.column == column
         assert diagnostic.labels[0].span.text == constraint
+    plain = compile_with("", "start: e\n" + NESTED + '%ignore " "\n')
+    label = {token.label: token.id for token in space.vocabulary}
+    assert {token.label: token.id for token in plain.vocabulary} == label
+    with pytest.raises(DslcError) as caught:
+        space.decode(plain.parse("sin sin x").tokens)
+    assert caught.value.diagnostics[0].code is Code.TOKENS_NOT_A_SENTENCE
+    assert caught.value.diagnostics[0].notes == ("`forbid sin inside sin` forbids the sentence",)
     with pytest.raises(DslcError) as caught:
         space.parse("sin cos x")
     assert caught.value.diagnostics[0].code is Code.TEXT_NOT_A_SENTENCE
@@ -190,3 +197,117 @@ def test_diagnostics_page_examples() -> None:
         with pytest.raises(DslcError) as caught:
             dslc.compile_text(example)
         assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
+
+
+# --- counts -----------------------------------------------------------------------------------------------------------
+
+COUNTER_EXAMPLE = """start: x x x | F F F F
+x: C -> c | D E E -> d
+C: "c"
+D: "d"
+E: "0" | "1"
+F: "f" | "g"
+"""
+
+
+def test_need_is_not_additive() -> None:
+    """After `c` two `x` are left: each alone needs one token, but no `c` is left, so together they need six."""
+    sums = {4: 16, 7: 16 + 3 * 16, 9: 16 + 3 * 16 + 64}
+    for budget in range(12):
+        if budget < 4:
+            with pytest.raises(DslcError) as caught:
+                compile_with("at_most 1 c", COUNTER_EXAMPLE, max_tokens=budget)
+            assert caught.value.diagnostics[0].help == "the smallest budget that works is 4"
+            continue
+        space = compile_with("at_most 1 c", COUNTER_EXAMPLE, max_tokens=budget)
+        assert space.count() == sums[max(size for size in sums if size <= budget)]
+        label = {token.label: token.id for token in space.vocabulary}
+        assert (label["C.c"] in space.allowed()) is (budget >= 7)
+        if budget >= 7:
+            assert space.allowed([label["C.c"]]) == (label["D.d"],)
+
+
+def test_a_choice_may_end_in_several_totals() -> None:
+    """Reading one of them only would lose sentences or let them run into dead ends."""
+    space = dslc.compile_text("//! start s\n//! at_least 3 s\ns: | s\n", max_tokens=6)
+    assert [len(space[i].tokens) for i in range(space.count())] == [3, 4, 5, 6]
+
+
+def test_counted_leaves_and_nodes() -> None:
+    """All words of one to four items are sentences within the budget."""
+    grammar = 'start: item~1..4\nitem: A B?\nA: "a" | "b"\nB: "c" | "d"\n'
+    items = [first + second for first in "ab" for second in ("", "c", "d")]
+    words = {"".join(each) for n in range(1, 5) for each in itertools.product(items, repeat=n)}
+    cases: list[tuple[str, Callable[[str], bool]]] = [
+        ("at_most 1 B", lambda word: word.count("c") + word.count("d") <= 1),
+        ("at_least 2 A.b; at_most 2 item", lambda word: word.count("b") == 2 and "a" not in word),
+        ("at_most 0 B.c; at_least 3 item", lambda word: "c" not in word and sum(map(word.count, "ab")) >= 3),
+        ("at_most 2 A; at_least 2 A", lambda word: sum(map(word.count, "ab")) == 2),
+    ]
+    for pragmas, holds in cases:
+        assert texts(compile_with(pragmas, grammar, max_tokens=12)) == {word for word in words if holds(word)}, pragmas
+
+
+def test_a_text_that_counts_too_much_or_too_little_is_refused() -> None:
+    grammar = 'start: item~1..5\nitem: A -> one | B -> two\nA: "a"\nB: "b"\n'
+    space = compile_with("at_most 2 two; at_least 1 A", grammar, max_tokens=6)
+    for text, constraint, column in (("abbab", "at_most 2 two", 5), ("bb", "at_least 1 A", 3)):
+        with pytest.raises(DslcError) as caught:
+            space.parse(text)
+        (diagnostic,) = caught.value.diagnostics
+        assert diagnostic.code is Code.TEXT_FORBIDDEN
+        assert f"`{constraint}`" in diagnostic.message
+        assert diagnostic.span is not None
+        assert diagnostic.span.location.column == column
+    assert space.parse("bba").tree.children
+
+
+def test_an_ambiguous_text_is_read_as_the_counts_allow() -> None:
+    grammar = 'start: e\ne: e "+" e -> add | "x" -> x | "x+x" -> pair\n'
+    plain = compile_with("", grammar, max_tokens=9)
+    counted = compile_with("at_least 1 pair; at_most 1 x", grammar, max_tokens=9)
+    assert plain.parse("x+x+x").tokens in {plain[i].tokens for i in range(plain.count())}
+    program = counted.parse("x+x+x")
+    assert program.tree in [counted[i].tree for i in range(counted.count())]
+    assert program.tokens in {counted[i].tokens for i in range(counted.count())}
+    with pytest.raises(DslcError) as caught:
+        counted.index("x+x+x")  # the pair on the left or on the right
+    assert caught.value.diagnostics[0].code is Code.AMBIGUOUS_TEXT
+    assert counted.index("x+x") == counted.index(counted.parse("x+x").tokens)  # not with two x
+
+
+def test_too_many_totals_are_refused() -> None:
+    grammar = 'start: (A | B | C)*\nA: "a" | "x"\nB: "b"\nC: "c"\n'
+    assert compile_with("at_most 3 A; at_least 3 B; at_most 3 C", grammar).count() > 0
+    with pytest.raises(DslcError) as caught:
+        compile_with("at_most 3 A; at_least 3 B; at_most 4 C", grammar)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code is Code.CONSTRAINTS_TOO_LARGE
+    assert "tell 80 totals apart, and 64 are the most" in diagnostic.message
+
+
+def test_counts_contradict() -> None:
+    grammar = 'start: a a | a\na: "x" | "y"\n'
+    for pragmas, message in (
+        ("at_least 3 a", "`at_least 3 a` cannot hold"),
+        ("at_least 2 a; at_most 1 a", "`at_least 2 a` and `at_most 1 a` contradict each other"),
+        ("at_most 5 start; at_least 2 a; forbid a under start", "`forbid a under start` cannot hold"),
+    ):
+        with pytest.raises(DslcError) as caught:
+            compile_with(pragmas, grammar)
+        assert caught.value.diagnostics[0].code is Code.CONTRADICTION
+        assert message in caught.value.diagnostics[0].message, pragmas
+
+
+def test_the_longest_sentence_knows_the_counts() -> None:
+    space = dslc.compile_text('//! at_most 2 b\nstart: x~1..6\nx: A | B -> b\nA: "a"\nB: "b" | "c"\n')
+    assert space.max_tokens == max(len(space[i].tokens) for i in range(space.count()))
+
+
+def test_sampling_is_uniform_and_never_rejects() -> None:
+    space = compile_with("at_least 2 sin; forbid sin inside exp", "start: e\n" + NESTED, max_tokens=6)
+    every = {space[i].tokens for i in range(space.count())}
+    drawn = space.samples(200, seed=1)
+    assert {program.tokens for program in drawn} <= every
+    assert all(space.parse(program.text).tokens == program.tokens for program in drawn)
+    assert all(space[space.index(program.tokens)] == program for program in drawn[:20])
