@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from dslc.language.earley import Chart
@@ -142,12 +143,7 @@ class _CountedForest:
         pending = list(self.ways)
         while pending:
             pair = pending.pop()
-            number = 0
-            for parts in self.ways[pair]:
-                ways = 1
-                for part in parts:
-                    ways *= numbers[part]
-                number += ways
+            number = sum(prod(numbers[part] for part in parts) for parts in self.ways[pair])
             if min(2, number) > numbers[pair]:
                 numbers[pair] = min(2, number)
                 pending += users.get(pair, ())
