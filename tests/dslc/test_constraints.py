@@ -308,3 +308,14 @@ def test_sampling_is_uniform_and_never_rejects() -> None:
     assert {program.tokens for program in drawn} <= every
     assert all(space.parse(program.text).tokens == program.tokens for program in drawn)
     assert all(space[space.index(program.tokens)] == program for program in drawn[:20])
+
+
+def test_nothing_is_rejected_after_the_mask() -> None:
+    """The path from text to program without the constraints makes the same program of every sample."""
+    grammar = "start: e\n" + NESTED + '%ignore " "\n'
+    plain = compile_with("", grammar, max_tokens=12)
+    space = compile_with("at_most 3 name; at_least 1 log; forbid exp under log; max_depth 5 e", grammar, max_tokens=12)
+    assert space.lowering.classification.vocabulary == plain.lowering.classification.vocabulary
+    for program in space.samples(100, seed=0, lengths="even"):
+        parsed = plain.parse(program.text)
+        assert (parsed.tokens, parsed.tree) == (program.tokens, program.tree)
