@@ -38,7 +38,7 @@ class BatchCounters:
         self._next = automaton.wide.next
         width = automaton.num_tokens + 1
         is_narrow = budget < MAX_NARROW_TOKENS
-        dtype = np.int16 if is_narrow else np.int32
+        dtype: Any = np.int16 if is_narrow else np.int32
         self._never = MAX_NARROW_TOKENS if is_narrow else NEVER_TOKENS
 
         def narrow(needs: NDArray[np.int32]) -> Any:
