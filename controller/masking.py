@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.tables import TokenAutomaton
+from dslc.controller.counters import TorchCounters
 
 LOWEST_LOGIT = -1e30
 """Stands in for -inf at an allowed token: its probability is 0 in float32, and nothing becomes NaN."""
@@ -90,6 +91,8 @@ class TorchRuntime:
         self.sibling = filled(tables.pad_id)
         """Token of the previous slot of the same run, the padding id for none; needs `track`."""
         self._none = filled(tables.pad_id)
+        is_counting = automaton.registers is not None
+        self._counters = TorchCounters(automaton, batch_size, budget, tables.device) if is_counting else None
         if track:
             self._parents = filled(tables.pad_id, batch_size * width)
             self._siblings = filled(tables.pad_id, batch_size * width)
@@ -107,7 +110,10 @@ class TorchRuntime:
 
     def mask(self) -> Bool[Tensor, "batch token"]:
         """True where a token is allowed; only the padding id once a sequence is done."""
-        return self._tables.mask.index_select(0, self.rows())
+        mask = self._tables.mask.index_select(0, self.rows())
+        if self._counters is not None:
+            self._counters.restrict(mask, self.top)
+        return mask
 
     def advance(self, tokens: Int[Tensor, "batch"]) -> None:
         """Take an allowed token in every sequence, in place."""
@@ -119,9 +125,14 @@ class TorchRuntime:
         self.slack.sub_(tables.extra.index_select(0, cell))
         place = self._offset + self._depth
         self._stack[place] = following
+        if self._counters is not None:
+            self._counters.count(self.top, cell)
+            self._counters.push(place)
         enters = run > 0
         self._depth.add_(following > 0).add_(run == 0, alpha=-1).clamp_(min=0)
         popped_from = self._offset + self._depth
+        if self._counters is not None:
+            self._counters.pop(popped_from, enters)
         torch.where(enters, run, self._stack.index_select(0, popped_from), out=self.top)
         if self.track:
             self._parents[place] = self.parent

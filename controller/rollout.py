@@ -29,6 +29,8 @@ class Steps:
     """In the order of `dslc.controller.policy.FEATURES`."""
     rows: Int32[Tensor, "batch time"]
     """Rows of the policy's mask."""
+    allowed: Bool[Tensor, "batch time token"] | None = None
+    """The mask itself, where the space counts nodes: then its rows allow more than the counters do."""
 
     @property
     def is_token(self) -> Bool[Tensor, "batch time"]:
@@ -88,6 +90,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     start_logits = policy.blocked_logits
     previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
+    masks: list[Tensor] = []
     for start in range(0, policy.budget, CHECK_EVERY):
         if start >= policy.automaton.min_tokens and bool(runtime.is_done().all()):
             break
@@ -98,6 +101,9 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
             seen, row = observe(runtime, previous)
             logits = stepper.step(seen, position)
             logits += start_logits.index_select(0, row)
+            if policy.automaton.registers is not None:
+                masks.append(runtime.mask().clone())
+                logits.masked_fill_(~masks[-1], -torch.inf)
             probs = torch.softmax(logits, -1)
             previous = draw_tokens(probs, draws[position - start])
             runtime.advance(previous)
@@ -111,7 +117,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         log_probs.append(probs.gather(2, chosen[:, :, None])[:, :, 0].log_())
         entropies.append(torch.special.entr(probs).sum(-1))
     assert bool(runtime.is_done().all()), "the mask let a sequence pass its budget unfinished"
-    recorded = _gather_steps(policy, tokens, inputs, rows, batch_size)
+    recorded = _gather_steps(policy, tokens, inputs, rows, masks, batch_size)
     time = recorded.tokens.shape[1]
     if not time:
         nothing = torch.zeros((batch_size, 0), device=policy.device)
@@ -169,14 +175,17 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     runtime = policy.make_runtime(len(padded))
     previous = torch.full((len(padded),), pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows = [], []
+    masks: list[Tensor] = []
     for column in columns:
         seen, row = observe(runtime, previous)
+        if policy.automaton.registers is not None:
+            masks.append(runtime.mask().clone())
         runtime.advance(column)
         previous = column
         inputs.append(seen)
         rows.append(row)
     assert bool(runtime.is_done().all()), "a replayed sequence is not a whole sentence"
-    return _gather_steps(policy, list(columns), inputs, rows, len(padded))
+    return _gather_steps(policy, list(columns), inputs, rows, masks, len(padded))
 
 
 def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPolicy | None = None) -> Score:
@@ -190,7 +199,7 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
     if steps.tokens.shape[1] == 0:
         nothing = torch.zeros(steps.tokens.shape, device=policy.device)
         return Score(nothing, nothing, None if reference is None else nothing)
-    mask = policy.mask[steps.rows]
+    mask = policy.mask[steps.rows] if steps.allowed is None else steps.allowed
     log_probs = masked_log_softmax(policy(steps.inputs, steps.rows), mask)
     chosen = log_probs.gather(2, steps.tokens.to(torch.int64)[:, :, None])[:, :, 0]
     divergences = None
@@ -216,17 +225,33 @@ def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:
         )
 
     tokens, inputs, rows = (torch.cat(pair) for pair in zip(fill(first), fill(second), strict=True))
-    return Steps(tokens, torch.cat((first.lengths, second.lengths)), inputs, rows)
+    allowed = None
+    if first.allowed is not None and second.allowed is not None:
+        longer = []
+        for mask in (first.allowed, second.allowed):
+            filled = torch.zeros((len(mask), time, mask.shape[2]), dtype=torch.bool, device=mask.device)
+            filled[:, : mask.shape[1]] = mask
+            filled[:, mask.shape[1] :, pad_id] = True
+            longer.append(filled)
+        allowed = torch.cat(longer)
+    return Steps(tokens, torch.cat((first.lengths, second.lengths)), inputs, rows, allowed)
 
 
 def _gather_steps(
-    policy: RecurrentPolicy, tokens: list[Tensor], inputs: list[Tensor], rows: list[Tensor], batch_size: int
+    policy: RecurrentPolicy,
+    tokens: list[Tensor],
+    inputs: list[Tensor],
+    rows: list[Tensor],
+    masks: list[Tensor],
+    batch_size: int,
 ) -> Steps:
     """Time-major lists as [batch, time], cut after the longest sequence."""
+    is_counting = policy.automaton.registers is not None
     if not tokens or not batch_size:
         empty = torch.zeros((batch_size, 0), dtype=torch.int32, device=policy.device)
         lengths = torch.zeros(batch_size, dtype=torch.int64, device=policy.device)
-        return Steps(empty, lengths, empty[:, :, None].expand(-1, -1, 4), empty)
+        nothing = torch.zeros((batch_size, 0, policy.automaton.num_tokens + 1), dtype=torch.bool, device=policy.device)
+        return Steps(empty, lengths, empty[:, :, None].expand(-1, -1, 4), empty, nothing if is_counting else None)
     all_tokens = torch.stack(tokens, 1)
     lengths = (all_tokens != policy.automaton.pad_id).sum(1)
     time = int(lengths.max())
@@ -235,4 +260,5 @@ def _gather_steps(
         lengths=lengths,
         inputs=torch.stack(inputs, 1)[:, :time].contiguous(),
         rows=torch.stack(rows, 1)[:, :time].contiguous(),
+        allowed=torch.stack(masks, 1)[:, :time].contiguous() if is_counting else None,
     )

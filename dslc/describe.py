@@ -94,7 +94,7 @@ def describe_space(
                 name: expected_share(table, find_tokens(lowering.automaton, name)) for name in target_shares or {}
             },
         },
-        "constraints": [],
+        "constraints": _describe_constraints(space),
         "diagnostics": render_json(diagnostics, [space.file.name])["diagnostics"],
     }
 
@@ -195,6 +195,26 @@ def _describe_rules(space: Space) -> list[dict[str, Any]]:
         line = rule.span.location.line if rule.span is not None else None
         rules.append({"name": name, "line": line, "kind": kinds[rule.name].value})
     return rules
+
+
+def _describe_constraints(space: Space) -> list[dict[str, Any]]:
+    """What trees have to obey, in order of writing.
+
+    Beside the keys of the format: `unfused`, of an inherited one the rules that are no lists because of constraints.
+    """
+    constraining = space.lowering.constraining
+    rules = space.lowering.bnf.rule_by_name
+    unfused = [rules[name].label or name for name in rules if name in constraining.no_lists]
+    return [
+        {
+            "pragma": constraint.word,
+            "text": constraint.value,
+            "kind": "inherited" if constraint.kind.is_inherited else "threaded",
+            "line": constraint.span.location.line if constraint.span is not None else None,
+            "unfused": unfused if constraint.kind.is_inherited else [],
+        }
+        for constraint in constraining.constraints
+    ]
 
 
 def _describe_choices(space: Space) -> list[dict[str, Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from dslc.automaton.constrain import constrain_grammar
 from dslc.automaton.longest import longest_sentence
 from dslc.automaton.lower import Lowering, lower_grammar
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
@@ -86,9 +87,15 @@ def compile_start(
     _check_start(grammar, start)
     bnf = normalize_grammar(grammar)
     facts = analyze_grammar(bnf, start)
+    constraints = grammar.pragmas.constraints
     budget = max_tokens if max_tokens is not None else grammar.pragmas.max_tokens
+    if constraints:
+        texts = constrain_grammar(facts, constraints).texts
+        if texts is not None and texts.facts is not None:  # a limited depth leaves a finite language
+            facts = replace(facts, is_finite=texts.facts.is_finite)
     if budget is not None:
-        return Compilation(grammar, bnf, facts, lower_grammar(facts, max_budget=budget), budget, diagnostics)
+        lowering = lower_grammar(facts, max_budget=budget, constraints=constraints)
+        return Compilation(grammar, bnf, facts, lowering, budget, diagnostics)
     if not facts.is_finite:
         note = Diagnostic(
             Code.DEFAULT_BUDGET,
@@ -97,9 +104,9 @@ def compile_start(
             span=facts.trimmed.rule_by_name[start].span,
             help="add a line such as `//! max_tokens 40`, or give --max-tokens",
         )
-        lowering = lower_grammar(facts, max_budget=DEFAULT_BUDGET)
+        lowering = lower_grammar(facts, max_budget=DEFAULT_BUDGET, constraints=constraints)
         return Compilation(grammar, bnf, facts, lowering, DEFAULT_BUDGET, (*diagnostics, note))
-    lowering = lower_grammar(facts, max_budget=MAX_DEFAULT_BUDGET)
+    lowering = lower_grammar(facts, max_budget=MAX_DEFAULT_BUDGET, constraints=constraints)
     longest = longest_sentence(lowering.automaton)
     return Compilation(grammar, bnf, facts, lowering, min(longest, MAX_DEFAULT_BUDGET), diagnostics)
 

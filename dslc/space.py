@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
@@ -14,7 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dslc.automaton.count import Counts
+from dslc.automaton.count_totals import count_sentences
+from dslc.automaton.derive import tokens_to_derivation
 from dslc.automaton.encode import encode_text
+from dslc.automaton.fault import find_fault
+from dslc.automaton.parse_constrained import is_witness
 from dslc.automaton.projection import projected_table
 from dslc.automaton.render import render_tokens
 from dslc.automaton.sample_batch import BatchSampler
@@ -25,8 +30,9 @@ from dslc.automaton.tuning import tuned_table
 from dslc.automaton.uniform import Lengths as Lengths
 from dslc.automaton.uniform import sample_uniform, uniform_next
 from dslc.automaton.uniform_batch import uniform_next_log_probs
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.language.ambiguity import Ambiguity, Answer, find_ambiguity
+from dslc.diagnostics import Code, Diagnostic, DslcError, Label, Severity
+from dslc.language.ambiguity import Ambiguity, Answer, Method, find_ambiguity
+from dslc.language.constraints import Constraint
 from dslc.pipeline import Compilation, compile_grammar, find_grammar
 from dslc.program.canonical import graph_hash
 from dslc.program.configure import configure_target
@@ -106,7 +112,7 @@ class Space:
 
     @cached_property
     def _counts(self) -> Counts:
-        return Counts(self.lowering.automaton, self.max_tokens)
+        return count_sentences(self.lowering.automaton, self.max_tokens)
 
     def exact_counts(self) -> Counts:
         """The counting tables, made once."""
@@ -123,7 +129,17 @@ class Space:
     @cached_property
     def ambiguity(self) -> Ambiguity:
         """Whether some sentence has two trees: yes with a witness, no, or unknown."""
-        return find_ambiguity(self.compilation.facts.trimmed, self.start)
+        constraining = self.lowering.constraining
+        texts = constraining.texts
+        if texts is not None:
+            found = find_ambiguity(texts.grammar, texts.start)
+        else:
+            found = find_ambiguity(self.compilation.facts.trimmed, self.start)
+        if constraining.totals is None or found.witness is None:
+            return found
+        # Counts are not regarded so far: the witness shows something only if both of its trees obey them.
+        is_ambiguous = is_witness(constraining, found.witness)
+        return found if is_ambiguous else Ambiguity(Answer.UNKNOWN, None, Method.NONE)
 
     @property
     def count_unit(self) -> Literal["sentences", "derivations"]:
@@ -259,8 +275,32 @@ class Space:
         Raises:
             DslcError: if it is not one, with the first wrong token.
         """
-        self._check_tokens(tokens)
+        try:
+            self._check_tokens(tokens)
+        except DslcError as error:
+            fault = self._find_fault(tokens)
+            if fault is None:
+                raise
+            (diagnostic,) = error.diagnostics
+            raise DslcError(
+                replace(
+                    diagnostic,
+                    notes=(f"`{fault}` forbids the sentence",),
+                    labels=(Label(fault.span, "stated here"),) if fault.span is not None else (),
+                )
+            ) from None
         return Program(self, tuple(int(token) for token in tokens))
+
+    def _find_fault(self, tokens: Sequence[int]) -> Constraint | None:
+        """The constraint that a token sequence breaks which would be a sentence without it."""
+        if not self.lowering.constraining.constraints:
+            return None
+        try:
+            derivation = tokens_to_derivation(self.lowering, tuple(tokens))
+        except DslcError:
+            return None
+        fault = find_fault(self.lowering.constraining, derivation)
+        return None if fault is None else fault[0]
 
     def allowed(self, prefix: Sequence[int] = ()) -> tuple[int, ...]:
         """Ids of the tokens that can follow `prefix` within the budget; empty exactly at the end of a sentence."""

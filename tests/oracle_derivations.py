@@ -17,7 +17,7 @@ text), ("stop", group), ("alternative", group, choice).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import product
@@ -36,6 +36,12 @@ class PlainGrammar:
     rules: dict[str, list[list[Item]]]
     terminals: dict[str, list[str]]
     ignores_blank: bool = False
+    aliases: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Of some alternatives, by rule and index."""
+    inlined: set[str] = field(default_factory=set)
+    """Rules written `?rule`."""
+    pragmas: list[str] = field(default_factory=list)
+    """`//!` lines without the mark."""
     bnf: dict[str, list[Symbols]] = field(init=False)
     """Alternatives of symbols, helpers included, as written: nothing is dropped."""
     group: dict[str, str] = field(init=False)
@@ -51,10 +57,13 @@ class PlainGrammar:
 
     def text(self) -> str:
         """The grammar as a `.lark` file."""
-        lines = [
-            f"{name}: " + " | ".join(" ".join(map(_print_item, items)) for items in alternatives)
-            for name, alternatives in self.rules.items()
-        ]
+        lines = [f"//! {pragma}" for pragma in self.pragmas]
+        for name, alternatives in self.rules.items():
+            texts = []
+            for choice, items in enumerate(alternatives):
+                alias = self.aliases.get((name, choice))
+                texts.append(" ".join([*map(_print_item, items), *(["->", alias] if alias else [])]))
+            lines.append(("?" if name in self.inlined else "") + f"{name}: " + " | ".join(texts))
         for name, literals in self.terminals.items():
             lines.append(f"{name}: " + " | ".join(f'"{literal}"' for literal in literals))
         if self.ignores_blank:
@@ -171,9 +180,13 @@ class Decisions:
     the alternative is a token of its own.
     """
 
-    def __init__(self, grammar: PlainGrammar) -> None:
+    def __init__(self, grammar: PlainGrammar, no_lists: Collection[str] = ()) -> None:
         self.grammar = grammar
-        self.lists = {name: shape for name in grammar.kept if (shape := self._list_shape(name)) is not None}
+        self.lists = {
+            name: shape
+            for name in grammar.kept
+            if (shape := self.list_shape(name)) is not None and name not in no_lists
+        }
         # What is asked about: a rule, or of a list `name:base` and `name:more`.
         self.ways: dict[str, list[tuple[Label | None, Symbols]]] = {}
         """Label of each way if it is asked for openly, and what it is made of."""
@@ -194,7 +207,7 @@ class Decisions:
         while self._fuse_more():
             pass
 
-    def _list_shape(self, name: str) -> tuple[list[tuple[int, Symbols]], list[tuple[int, Symbols]]] | None:
+    def list_shape(self, name: str) -> tuple[list[tuple[int, Symbols]], list[tuple[int, Symbols]]] | None:
         """(bases, steps) of a list, None otherwise."""
         alternatives = self.grammar.kept[name]
         steps = [(choice, symbols[1:]) for choice, symbols in alternatives if symbols[:1] == (name,)]
@@ -271,9 +284,9 @@ class Decisions:
 class Derivations:
     """All derivations of a grammar, by their exact number of decisions."""
 
-    def __init__(self, grammar: PlainGrammar) -> None:
+    def __init__(self, grammar: PlainGrammar, no_lists: Collection[str] = ()) -> None:
         self.grammar = grammar
-        self.decisions = Decisions(grammar)
+        self.decisions = Decisions(grammar, no_lists)
         self.count_sequence = cache(self._count_sequence)
         self.count_unit = cache(self._count_unit)
 

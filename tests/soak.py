@@ -1,6 +1,7 @@
 """The long tests: `make soak SOAK=name N=...`. Each prints one line of figures for docs/soak.md.
 
 python -m tests.soak builds --count 2000    uniform samples of every shipped grammar: how many build and run
+python -m tests.soak constraints --count 2000  random grammars with constraints against filtered brute force
 python -m tests.soak families --count 10    piecewise-linear against Fourier: span, learnability, accuracy
 python -m tests.soak kill --count 200       kill -9 at random moments, then resume
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
@@ -20,6 +21,7 @@ from collections.abc import Callable
 import torch
 
 from tests.soaks.builds import soak_builds
+from tests.soaks.constraints import soak_constraints
 from tests.soaks.families import soak_families
 from tests.soaks.kill import soak_kill
 from tests.soaks.learning import soak_learning
@@ -28,6 +30,7 @@ from tests.soaks.targets import soak_targets
 
 SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "builds": (soak_builds, 2000),
+    "constraints": (soak_constraints, 2000),
     "families": (soak_families, 10),
     "kill": (soak_kill, 200),
     "learning": (soak_learning, 5),

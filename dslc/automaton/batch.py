@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.batch_counters import BatchCounters
 from dslc.automaton.budget import check_budget
 from dslc.automaton.tables import TokenAutomaton
 
@@ -46,6 +47,7 @@ class BatchRuntime:
         """[batch] the choice left no run."""
         self._narrow_row = np.empty(batch_size, np.int32)
         self._mask = np.empty((batch_size, automaton.num_tokens + 1), np.bool_)
+        self._counters = None if automaton.registers is None else BatchCounters(automaton, batch_size, budget)
         if track:
             self._parent, self._sibling = (np.empty(batch_size, np.intp) for _ in range(2))
             self._parents, self._siblings = (np.empty(batch_size * depth, np.intp) for _ in range(2))
@@ -57,7 +59,9 @@ class BatchRuntime:
         self._stack.fill(0)
         self._pointer[:] = self._bottom
         self._top.fill(self.automaton.start_position)
-        self._slack.fill(self.budget - self.automaton.min_tokens)
+        self._slack.fill(self.budget - self.automaton.start_need)
+        if self._counters is not None:
+            self._counters.reset()
         if self.track:
             for array in (self._parent, self._sibling, self._parents, self._siblings):
                 array.fill(self.automaton.pad_id)
@@ -110,7 +114,10 @@ class BatchRuntime:
 
     def mask(self) -> NDArray[np.bool_]:
         """[batch, V + 1] True where a token can come next within the budget."""
-        return self.automaton.mask.take(self._find_rows(), 0, self._mask, "clip")
+        mask = self.automaton.mask.take(self._find_rows(), 0, self._mask, "clip")
+        if self._counters is not None:
+            self._counters.restrict(mask, self._top)
+        return mask
 
     def advance(self, tokens: NDArray[np.integer]) -> None:
         """Takes one token a sequence, each allowed by `mask`; V for a finished one."""
@@ -118,12 +125,16 @@ class BatchRuntime:
         cell, value, run, ends = self._cell, self._value, self._run, self._ends
         tables.slot_base.take(top, None, cell, "clip")
         np.add(cell, tokens, out=cell)
+        if self._counters is not None:
+            self._counters.count(top, cell)
         tables.extra.take(cell, None, value, "clip")
         np.subtract(self._slack, value, out=self._slack)
         tables.run.take(cell, None, run, "clip")
         # Push: the cell above the innermost return address is free, so it is written even where nothing is pushed.
         tables.next.take(top, None, value, "clip")
         self._above[pointer] = value
+        if self._counters is not None:
+            self._counters.push(pointer)
         if self.track:
             self._parents_above[pointer] = self._parent
             self._siblings_above[pointer] = tokens
@@ -133,6 +144,8 @@ class BatchRuntime:
         self._stack.take(pointer, None, value, "clip")
         np.logical_not(run, out=ends)
         np.copyto(run, value, where=ends)
+        if self._counters is not None:
+            self._counters.pop(pointer, ends)
         if self.track:
             self._pop_features(tokens)
         np.subtract(pointer, ends, out=pointer)

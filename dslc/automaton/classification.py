@@ -53,6 +53,9 @@ class Option:
     """Index of the alternative as written, or STOP_CHOICE."""
     actions: tuple[int, ...]
     """How to build the tree: a symbol to fill, or -1 - i for reduction i of the classification."""
+    production: int | None = None
+    """Production of the trimmed rule in whose node the symbols stand, the tail of a list excepted; None for a stop and
+    for a list's whole that begins with its base: no node of their own."""
 
 
 @dataclass(frozen=True, slots=True)

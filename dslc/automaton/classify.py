@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from dslc.automaton.classification import STOP_CHOICE, Classification, Part, RuleKind
 from dslc.automaton.rewrite import Draft, Rewriting
@@ -100,14 +100,15 @@ def _fuse(
     return tuple(order), first_tokens
 
 
-def classify_rules(trimmed: BnfGrammar, start: str) -> Classification:
+def classify_rules(trimmed: BnfGrammar, start: str, no_lists: Collection[str] = ()) -> Classification:
     """Kind of each rule of a trimmed grammar, its parts, and the vocabulary of its automaton.
 
     Args:
         trimmed: productive alternatives of reachable rules only, else splicing would not end.
         start: the start rule, one of `trimmed`.
+        no_lists: rules that are not to be lists, whatever their form.
     """
-    rewriting = Rewriting(trimmed)
+    rewriting = Rewriting(trimmed, no_lists)
     drafts, num_terminals = rewriting.drafts, rewriting.num_terminals
     splice_order = _order_splices(drafts, num_terminals)
     heads: dict[int, int | None] = {}

@@ -220,7 +220,7 @@ class Counts:
     def _positions(self, tokens: Sequence[int]) -> list[int]:
         """Position at which each token of a whole sentence is taken."""
         choices_of = self.automaton.scalar.choices
-        slack = self.budget - self.automaton.min_tokens
+        slack = self.budget - self.automaton.start_need
         position = self.automaton.start_position
         positions: list[int] = []
         stack = [0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dslc.value import value
 
 
@@ -22,3 +24,14 @@ class Derivation:
     production: int
     """Index into the productions of the rule in the trimmed grammar."""
     children: tuple[Derivation | Scanned, ...]
+
+
+def scan_leaves(derivation: Derivation) -> Iterator[Scanned]:
+    """The literals of a derivation in reading order."""
+    pending: list[Derivation | Scanned] = [derivation]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Scanned):
+            yield node
+        else:
+            pending.extend(reversed(node.children))

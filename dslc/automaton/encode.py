@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dslc.automaton.derive import derivation_to_tokens
-from dslc.automaton.parse_text import parse_text
+from dslc.automaton.parse_constrained import parse_constrained
 
 if TYPE_CHECKING:
     from dslc.automaton.lower import Lowering
@@ -28,7 +28,8 @@ def encode_text(lowering: Lowering, text: str) -> Encoding:
     """The tokens of `text`, whatever their number: the budget is no part of it.
 
     Raises:
-        DslcError: DSLC304 with the first wrong place and what was expected there, if it is no sentence.
+        DslcError: DSLC304 with the first wrong place and what was expected there, if it is no sentence; DSLC305 with
+        the first place that a constraint forbids, and the constraint.
     """
-    result = parse_text(lowering.bnf, lowering.automaton.start, text)
+    result = parse_constrained(lowering.constraining, text)
     return Encoding(derivation_to_tokens(lowering, result.derivation), result.is_ambiguous, result.starts)

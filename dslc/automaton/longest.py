@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dslc.automaton.registers import Registers
 from dslc.automaton.tables import TokenAutomaton
 
 
@@ -38,9 +39,48 @@ def longest_sentence(automaton: TokenAutomaton) -> int:
             pending.append((True, opened))
             pending.extend((False, inner) for first in runs_of_slot[opened] for inner in slots_of_run(first))
 
+    registers = automaton.registers
+    if registers is not None:
+        return _longest_counted(automaton, registers, order)
+
     def length_of_run(position: int) -> int:
         return sum(longest_of_slot[opened] for opened in slots_of_run(position))
 
     for finished in order:
         longest_of_slot[finished] = 1 + max(length_of_run(first) for first in runs_of_slot[finished])
     return length_of_run(automaton.start_position)
+
+
+def _longest_counted(automaton: TokenAutomaton, registers: Registers, order: list[int]) -> int:
+    """As `longest_sentence`, among the totals that the registers accept: the longest by what a part adds."""
+    add, dead = registers.add.tolist(), registers.size
+    slot_of, following = automaton.slot.tolist(), automaton.next.tolist()
+    longest: dict[int, dict[int, int]] = {}
+
+    def join(first: dict[int, int], second: dict[int, int]) -> dict[int, int]:
+        joined: dict[int, int] = {}
+        for a, tokens in first.items():
+            for b, more in second.items():
+                if add[a][b] != dead:
+                    joined[add[a][b]] = max(joined.get(add[a][b], 0), tokens + more)
+        return joined
+
+    def run_lengths(position: int) -> dict[int, int]:
+        lengths = {0: 0}
+        while position:
+            lengths = join(lengths, longest[slot_of[position]])
+            position = following[position]
+        return lengths
+
+    width = automaton.num_tokens + 1
+    for slot in order:
+        of_slot = longest[slot] = {}
+        for cell in range(slot * width, slot * width + width - 1):
+            if automaton.extra[cell] <= automaton.max_budget:
+                gain = int(registers.gain[cell])
+                lengths = join({gain: 1}, run_lengths(int(automaton.run[cell]))) if gain != dead else {}
+                for total, tokens in lengths.items():
+                    of_slot[total] = max(of_slot.get(total, 0), tokens)
+    start = add[registers.start]
+    ends = run_lengths(automaton.start_position)
+    return max(tokens for total, tokens in ends.items() if start[total] != dead and registers.accepts[start[total]])

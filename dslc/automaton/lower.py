@@ -12,10 +12,14 @@ import numpy as np
 from dslc.automaton.budget import budget_too_small
 from dslc.automaton.classification import Classification, Part, RuleKind
 from dslc.automaton.classify import classify_rules, find_head
+from dslc.automaton.constrain import Constraining, constrain_grammar
 from dslc.automaton.decoding import DecodingTables, make_decoding_tables
+from dslc.automaton.registers import NEVER_TOKENS, Registers
 from dslc.automaton.tables import TokenAutomaton
+from dslc.automaton.totals import Gains, join_needs, surcharge
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.analyze import Facts
+from dslc.language.constraints import Constraint
 from dslc.language.grammar import BnfGrammar
 
 MAX_SLOTS = 65_536
@@ -27,6 +31,8 @@ MAX_TABLE_CELLS = 134_217_728
 _MASK_ROWS_AT_ONCE = 4096
 NO_CHOICE = 1 << 30
 """Price of a choice that a slot does not have."""
+NEVER = NO_CHOICE
+"""Price of a symbol that no choices finish."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Lowering:
     """The trimmed grammar."""
     classification: Classification
     automaton: TokenAutomaton
+    constraining: Constraining
+    """The constraints, and what they leave of the grammar."""
 
     @cached_property
     def decoding(self) -> DecodingTables:
@@ -44,13 +52,18 @@ class Lowering:
         return make_decoding_tables(self.classification, self.bnf)
 
 
-def lower_grammar(facts: Facts, *, max_budget: int) -> Lowering:
+def lower_grammar(facts: Facts, *, max_budget: int, constraints: Sequence[Constraint] = ()) -> Lowering:
     """The token automaton of a grammar, good for every budget up to `max_budget`.
+
+    Args:
+        facts: The grammar and its start.
+        max_budget: The most tokens in a sentence.
+        constraints: What trees have to obey.
 
     Raises:
         DslcError: DSLC321 if the language is empty, DSLC322 if no sentence has at most `max_budget` tokens, DSLC323 if
-        the tables
-            pass a limit.
+        the tables pass a limit, DSLC331 if no sentence obeys the constraints, DSLC332 if they make the grammar too
+        large.
     """
     trimmed = facts.trimmed
     rule = trimmed.rule_by_name.get(facts.start)
@@ -63,34 +76,50 @@ def lower_grammar(facts: Facts, *, max_budget: int) -> Lowering:
                 help="add an alternative that does not need itself",
             )
         )
-    classification = classify_rules(trimmed, facts.start)
-    needs = price_symbols(classification, trimmed)
-    min_tokens = needs[classification.start]
+    constraining = constrain_grammar(facts, constraints)
+    classification = classify_rules(trimmed, facts.start, constraining.no_lists)
+    split = constraining.split(classification)
+    needs = price_symbols(split)
+    gains = None if constraining.totals is None else Gains(constraining.totals, split, trimmed, needs)
+    min_tokens = _fewest(split, needs, gains)
     if min_tokens > max_budget:
-        raise budget_too_small(facts.start, max_budget, min_tokens)
-    automaton = _Tables(classification, trimmed, needs, max_budget).make(facts.start)
-    return Lowering(trimmed, classification, automaton)
+        if not constraints:
+            raise budget_too_small(facts.start, max_budget, min_tokens)
+        # The import stands here since explaining lowers the grammar without each constraint.
+        from dslc.automaton.contradict import explain_budget, explain_contradiction
+
+        if min_tokens == NEVER:
+            raise explain_contradiction(facts, constraints)
+        raise explain_budget(facts, constraints, max_budget, min_tokens)
+    automaton = _Tables(split, trimmed, needs, max_budget).make(facts.start, min_tokens, gains)
+    return Lowering(trimmed, classification, automaton, constraining)
+
+
+def fewest_tokens(facts: Facts, constraints: Sequence[Constraint]) -> int:
+    """Tokens of the shortest sentence that obeys the constraints; NEVER if there is none."""
+    constraining = constrain_grammar(facts, constraints)
+    split = constraining.split(classify_rules(facts.trimmed, facts.start, constraining.no_lists))
+    needs = price_symbols(split)
+    totals = constraining.totals
+    return _fewest(split, needs, None if totals is None else Gains(totals, split, facts.trimmed, needs))
+
+
+def _fewest(split: Classification, needs: Sequence[int], gains: Gains | None) -> int:
+    if gains is None:
+        return needs[split.start]
+    accepts = gains.totals.accepts
+    return min((tokens for total, tokens in gains.needs[split.start].items() if accepts[total]), default=NEVER)
 
 
 # --- prices -----------------------------------------------------------------------------------------------------------
 
 
-def _surcharge(part: Part, head: int | None, literal_counts: Sequence[int]) -> int:
-    """Tokens that an option costs beside its symbols.
+def price_symbols(classification: Classification) -> list[int]:
+    """Fewest tokens that finish each symbol, by a work list that settles the cheapest first (Knuth 1977).
 
-    A labelled alternative and a stop cost one; a fused option pays with its first literal, which is free where it
-    stands elsewhere if it is forced.
+    NEVER where constraints leave no way to finish it.
     """
-    if part.kind is RuleKind.SPLICED:
-        return 0
-    if part.kind is RuleKind.ALTERNATIVE or head is None:
-        return 1
-    return 1 if head < len(literal_counts) and literal_counts[head] == 1 else 0
-
-
-def price_symbols(classification: Classification, trimmed: BnfGrammar) -> list[int]:
-    """Fewest tokens that finish each symbol, by a work list that settles the cheapest first (Knuth 1977)."""
-    counts = [len(terminal.literals) for terminal in trimmed.terminals]
+    counts = classification.literal_counts
     num_symbols = len(counts) + len(classification.parts)
     needs = [-1] * num_symbols
     occurrences: list[list[int]] = [[] for _ in range(num_symbols)]
@@ -102,14 +131,14 @@ def price_symbols(classification: Classification, trimmed: BnfGrammar) -> list[i
         for option in part.options:
             head = find_head(option.symbols, classification.heads)
             number = len(price)
-            price.append(_surcharge(part, head, counts))
+            price.append(surcharge(part, head, counts))
             open_symbols.append(len(option.symbols))
             owner.append(len(counts) + i)
             for symbol in option.symbols:
                 occurrences[symbol].append(number)
             if not option.symbols:
                 heap.append((price[number], owner[number]))
-    heap.extend((0 if count == 1 else 1, symbol) for symbol, count in enumerate(counts))
+    heap.extend((0 if count == 1 else 1, symbol) for symbol, count in enumerate(counts) if count)
     heapq.heapify(heap)
     while heap:
         need, symbol = heapq.heappop(heap)
@@ -123,8 +152,8 @@ def price_symbols(classification: Classification, trimmed: BnfGrammar) -> list[i
                 heapq.heappush(heap, (price[number], owner[number]))
     for i, part in enumerate(classification.parts):
         need = needs[len(counts) + i]
-        assert need >= (0 if part.kind is RuleKind.SPLICED else 1), "a slot needs at least one token"
-    return needs
+        assert need < 0 or need >= (0 if part.kind is RuleKind.SPLICED else 1), "a slot needs at least one token"
+    return [NEVER if need < 0 else need for need in needs]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -140,7 +169,6 @@ class _Tables:
         self, classification: Classification, trimmed: BnfGrammar, needs: Sequence[int], max_budget: int
     ) -> None:
         self.classification = classification
-        self.terminals = trimmed.terminals
         self.labels = {rule.name: rule.label or rule.name for rule in trimmed.rules}
         self.needs = needs
         self.max_budget = max_budget
@@ -148,7 +176,7 @@ class _Tables:
         self.num_terminals = classification.num_terminals
         # Spliced parts and forced terminals dissolve; an infeasible part is left out, its price says so before it is
         # met.
-        self.content: dict[int, Run] = {i: () for i, t in enumerate(trimmed.terminals) if t.is_forced}
+        self.content: dict[int, Run] = {i: () for i, n in enumerate(classification.literal_counts) if n == 1}
         self.content_after_head: dict[int, Run] = {}
         for symbol in classification.splice_order:
             if needs[symbol] <= max_budget:
@@ -220,13 +248,18 @@ class _Tables:
 
     def _slot_name(self, symbol: int) -> str:
         if symbol < self.num_terminals:
-            terminal = self.terminals[symbol]
-            return terminal.name
+            return self.classification.terminal_names[symbol]
         part = self._part(symbol)
         return part.name.replace(part.rule, self.labels[part.rule], 1)
 
-    def make(self, start: str) -> TokenAutomaton:
-        """The tables."""
+    def make(self, start: str, min_tokens: int, gains: Gains | None) -> TokenAutomaton:
+        """The tables.
+
+        Args:
+            start: Name of the start, for messages.
+            min_tokens: Of the shortest sentence.
+            gains: What choices count, where there is something to count.
+        """
         needs, max_slack = self.needs, self.max_slack
         width = len(self.classification.vocabulary) + 1
         slot_id: dict[int, int] = {}
@@ -303,7 +336,8 @@ class _Tables:
             vocabulary=self.classification.vocabulary,
             start=start,
             start_position=start_position,
-            min_tokens=needs[self.classification.start],
+            min_tokens=min_tokens,
+            start_need=needs[self.classification.start],
             max_budget=self.max_budget,
             slot_names=tuple(self._slot_name(symbol) for symbol in slots),
             slot=slot_of,
@@ -315,6 +349,9 @@ class _Tables:
             run=run_table,
             extra=extra_table,
             need=np.array([needs[symbol] for symbol in slots], np.int32),
+            registers=None
+            if gains is None
+            else _make_registers(gains, slots, position_slot, following, dict(zip(cells, firsts, strict=True)), width),
         )
 
 
@@ -338,6 +375,66 @@ def _make_mask(
     mask[0, :] = False
     mask[0, width - 1] = True
     return mask
+
+
+def _make_registers(
+    gains: Gains,
+    slots: Sequence[int],
+    position_slot: Sequence[int],
+    following: Sequence[int],
+    runs: dict[int, int],
+    width: int,
+) -> Registers:
+    """The counters of finished tables.
+
+    Args:
+        gains: What choices count.
+        slots: Symbol of each slot.
+        position_slot: Slot of each position.
+        following: The position after each in its run, which has a lower number.
+        runs: First position of the run that each choice leaves, by cell.
+        width: V + 1.
+    """
+    totals, size = gains.totals, gains.totals.size
+    # What a slot's symbol needs by what it adds; the choices are counted from the runs that they leave.
+    rest: list[dict[int, int]] = [{0: 0}]
+    for slot, after in zip(position_slot[1:], following[1:], strict=True):
+        rest.append(join_needs(gains.needs[slots[slot]], rest[after], totals.add, totals.dead))
+    gain = np.zeros(max(1, len(slots)) * width, np.int32)
+    choice_of_cell = np.zeros_like(gain)
+    rows: dict[tuple[tuple[int, int], ...], int] = {(): 0}
+    rows_of_slot: list[dict[int, int]] = [{0: 0} for _ in slots] or [{0: 0}]
+    for cell, run in runs.items():
+        slot, token = divmod(cell, width)
+        own = gains.of_choice(slots[slot], token)
+        gain[cell] = own
+        needs = join_needs({own: 1}, rest[run], totals.add, totals.dead) if own != totals.dead else {}
+        row = rows.setdefault(tuple(sorted(needs.items())), len(rows))
+        choice_of_cell[cell] = rows_of_slot[slot].setdefault(row, len(rows_of_slot[slot]))
+    slot_choices = np.zeros((len(rows_of_slot), max(map(len, rows_of_slot))), np.int32)
+    for slot, of_slot in enumerate(rows_of_slot):
+        slot_choices[slot, : len(of_slot)] = list(of_slot)
+
+    def table(
+        needs: Iterable[Iterable[tuple[int, int]]], height: int
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+        dense = np.full((height, size), NEVER_TOKENS, np.int32)
+        for row, pairs in enumerate(needs):
+            for total, tokens in pairs:
+                dense[row, total] = tokens
+        return dense
+
+    return Registers(
+        names=tuple(str(subject) for subject in totals.subjects),
+        start=gains.closed[gains.split.start],
+        add=np.array(totals.add, np.int32),
+        accepts=np.array(totals.accepts, np.bool_),
+        gain=gain,
+        rest=table((each.items() for each in rest), len(rest)),
+        choice=table(rows, len(rows)),
+        slot_choices=slot_choices,
+        choice_of_cell=choice_of_cell,
+    )
 
 
 def _too_large(start: str, what: str, limit: int) -> DslcError:

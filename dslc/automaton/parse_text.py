@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dslc.automaton.derivation import Derivation, Scanned
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.earley import Chart, TextParser
-from dslc.language.forest import extract_readings
+from dslc.language.forest import Readings, extract_readings
 from dslc.language.grammar import BnfGrammar, Literal, Terminal
 from dslc.language.reading import Reading, Scan
 from dslc.source import SourceFile
@@ -31,7 +31,7 @@ class ParseResult:
     is_ambiguous: bool
     """True if the text has two derivations or more."""
     second: Derivation | None
-    """Another derivation of an ambiguous text."""
+    """Another derivation of an ambiguous text; None where constraints that count chose the first."""
     starts: tuple[int, ...]
     """Offset of each terminal of the derivation in the text, left to right."""
 
@@ -61,7 +61,11 @@ def parse_text(bnf: BnfGrammar, start: str, text: str) -> ParseResult:
     chart = parser.parse(text)
     if not chart.ends:
         raise DslcError(_describe_failure(parser, chart))
-    readings = extract_readings(chart)
+    return build_result(bnf, extract_readings(chart))
+
+
+def build_result(bnf: BnfGrammar, readings: Readings) -> ParseResult:
+    """What readings of a text say, with their trees."""
     starts = tuple(step.start for step in readings.first if isinstance(step, Scan))
     second = None if readings.second is None else build_derivation(bnf, readings.second)
     return ParseResult(build_derivation(bnf, readings.first), readings.is_ambiguous, second, starts)

@@ -48,7 +48,7 @@ def projected_table(counts: Counts, lean: Lean | None = None) -> StartingTable:
 
     Slacks past what a slot's longest part can use are taken together, as in `starting_table`.
     Where nothing leans and each slot has one length, it is `starting_table`. So it is where the flows would pass
-    MAX_FLOW_CELLS or MAX_FLOW_STEPS.
+    MAX_FLOW_CELLS or MAX_FLOW_STEPS, or the space counts nodes.
     """
     automaton = counts.automaton
     lengths = slack_range(counts)
@@ -70,8 +70,10 @@ def projected_table(counts: Counts, lean: Lean | None = None) -> StartingTable:
 
 
 def is_projectable(counts: Counts) -> bool:
-    """Whether the flows fit MAX_FLOW_CELLS and MAX_FLOW_STEPS."""
+    """Whether the flows fit MAX_FLOW_CELLS and MAX_FLOW_STEPS, and the space counts no nodes, which flows do not."""
     automaton, budget = counts.automaton, counts.budget
+    if automaton.registers is not None:
+        return False
     cells = automaton.num_positions * (budget - automaton.min_tokens + 1) * (budget + 1)
     inner = automaton.slot[automaton.next > 0].tolist()
     splits = sum(sum(budget - n for n, ways in enumerate(counts.slot_counts[slot]) if ways) for slot in inner)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from dslc.automaton.derivation import Derivation, Scanned
+from dslc.automaton.derivation import Derivation, scan_leaves
 from dslc.automaton.lower import Lowering
 from dslc.automaton.trace_tokens import trace_tokens
 from dslc.language.grammar import BnfGrammar
@@ -25,14 +25,3 @@ def render_tokens(lowering: Lowering, tokens: Sequence[int]) -> str:
     steps = trace_tokens(lowering, tokens)
     printed = lowering.decoding.printed
     return lowering.bnf.joiner.join([printed[step].text for step in steps if step >= 0])
-
-
-def scan_leaves(derivation: Derivation) -> Iterator[Scanned]:
-    """The literals of a derivation in reading order."""
-    pending: list[Derivation | Scanned] = [derivation]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, Scanned):
-            yield node
-        else:
-            pending.extend(reversed(node.children))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from dslc.automaton.classification import STOP_CHOICE, Option, PartRole, Reduction
@@ -56,7 +56,7 @@ class Draft:
 class Rewriting:
     """The parts of a grammar and the reductions that build its trees."""
 
-    def __init__(self, trimmed: BnfGrammar) -> None:
+    def __init__(self, trimmed: BnfGrammar, no_lists: Collection[str] = ()) -> None:
         self.terminals = trimmed.terminals
         self.num_terminals = len(trimmed.terminals)
         terminal_symbol = {terminal.name: i for i, terminal in enumerate(trimmed.terminals)}
@@ -73,7 +73,7 @@ class Rewriting:
                 for production in rule.productions
             ]
             productions_by_rule.append(productions)
-            shapes.append(find_list(-1 - i, productions))
+            shapes.append(None if rule.name in no_lists else find_list(-1 - i, productions))
         self.reductions: list[Reduction] = []
         self.drafts: list[Draft] = []
         self.whole_by_rule: dict[str, int] = {}
@@ -105,6 +105,7 @@ class Rewriting:
                 symbols,
                 rule.productions[i].choice,
                 (*symbols, self._reduce(rule, i, len(symbols), on_list=False)),
+                i,
             )
             for i, symbols in enumerate(productions)
         ]
@@ -127,12 +128,13 @@ class Rewriting:
             base_actions = [symbols for _, symbols in base]
         if len(base) == 1:
             symbols, actions = base[0][1], base_actions[0]
-            whole_option = Option((*symbols, tail), rule.productions[base[0][0]].choice, (*actions, tail))
+            production = base[0][0]
+            whole_option = Option((*symbols, tail), rule.productions[production].choice, (*actions, tail), production)
             self.drafts.append(Draft(rule, PartRole.WHOLE, [whole_option]))
         else:
             self.drafts.append(Draft(rule, PartRole.WHOLE, [Option((whole + 1, tail), 0, (whole + 1, tail))]))
             options = [
-                Option(symbols, rule.productions[production].choice, actions)
+                Option(symbols, rule.productions[production].choice, actions, production)
                 for (production, symbols), actions in zip(base, base_actions, strict=True)
             ]
             self.drafts.append(Draft(rule, PartRole.BASE, options))
@@ -144,5 +146,5 @@ class Rewriting:
             # Left: join what stands before with the step, then go on. Right: go on, then join from the right.
             reduction = self._reduce(rule, production, len(symbols) + 1, on_list=True)
             actions = (*symbols, reduction, tail) if shape.is_left else (*symbols, tail, reduction)
-            more.append(Option((*symbols, tail), rule.productions[production].choice, actions))
+            more.append(Option((*symbols, tail), rule.productions[production].choice, actions, production))
         self.drafts.append(Draft(rule, PartRole.MORE, more))

@@ -33,7 +33,8 @@ class BatchSampler:
     """The tables of one space and budget, made once."""
 
     has_tables: bool
-    """False where they would pass MAX_SAMPLER_CELLS: then sentences are drawn one by one, by `sample_uniform`."""
+    """False where they would pass MAX_SAMPLER_CELLS and where the space counts nodes, which no table here tells apart:
+    then sentences are drawn one by one, by `sample_uniform`."""
 
     def __init__(self, counts: Counts) -> None:
         """Makes the tables: a list of outcomes for each kind of part that a sentence can have."""
@@ -57,7 +58,7 @@ class BatchSampler:
         self._picks: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
         self._part_ids: dict[tuple[int, int], int] = {}
         self._parts: list[tuple[int, int]] = []
-        self.has_tables = self._make_tables()
+        self.has_tables = counts.automaton.registers is None and self._make_tables()
 
     def _make_tables(self) -> bool:
         counts = self._counts

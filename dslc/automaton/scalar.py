@@ -11,14 +11,32 @@ Stack: TypeAlias = "tuple[()] | tuple[int, Stack]"
 """Return addresses, innermost first: (position, rest), or () at the bottom."""
 
 
+AfterStack: TypeAlias = "tuple[()] | tuple[tuple[int, ...], AfterStack]"
+"""The after vector that goes on with each return address, innermost first."""
+
+
+class CountState(NamedTuple):
+    """What one sequence has counted, and what that leaves; see `dslc.automaton.registers`."""
+
+    left: int
+    """Tokens left."""
+    total: int
+    """What the choices so far count."""
+    after: tuple[int, ...]
+    """[R + 1] fewest tokens that finish all that follows the current run, by the total with which it begins."""
+    stack: AfterStack
+
+
 class ScalarState(NamedTuple):
     """State of one sequence; a value, so that a search may keep and resume any of them."""
 
     top: int
     """Position of the slot to fill; 0 when the sentence is finished."""
     slack: int
-    """Tokens left - the fewest that finish everything open."""
+    """Tokens left - the fewest that finish everything open, counters not regarded."""
     stack: Stack
+    counts: CountState | None = None
+    """Exactly where the automaton has registers."""
 
 
 _new = tuple.__new__  # half the price of calling the class
@@ -31,7 +49,9 @@ def start_state(automaton: TokenAutomaton, budget: int) -> ScalarState:
         DslcError: DSLC322 if no sentence fits the budget, with the smallest that works.
     """
     check_budget(automaton, budget)
-    return ScalarState(automaton.start_position, budget - automaton.min_tokens, ())
+    registers = automaton.registers
+    counts = None if registers is None else CountState(budget, registers.start, registers.scalar.end, ())
+    return ScalarState(automaton.start_position, budget - automaton.start_need, (), counts)
 
 
 def allowed_tokens(automaton: TokenAutomaton, state: ScalarState) -> tuple[int, ...]:
@@ -39,25 +59,57 @@ def allowed_tokens(automaton: TokenAutomaton, state: ScalarState) -> tuple[int, 
 
     Empty exactly when the sentence is finished.
     """
-    top, slack, _ = state
+    top, slack, _, counts = state
     rows = automaton.scalar.allowed[top]
-    return rows[slack] if slack < len(rows) else rows[-1]
+    tokens = rows[slack] if slack < len(rows) else rows[-1]
+    return tokens if counts is None else _within_counts(automaton, top, counts, tokens)
 
 
 def advance_state(automaton: TokenAutomaton, state: ScalarState, token: int) -> ScalarState:
     """State after `token`, which must be one of `allowed_tokens`."""
-    top, slack, stack = state
+    top, slack, stack, counts = state
     tables = automaton.scalar
     extra, run = tables.choices[top][token]
     assert extra <= slack, "only allowed tokens are taken"
     following = tables.next[top]
+    if counts is not None:
+        counts = _advance_counts(automaton, top, counts, token)
     if run:
-        return _new(ScalarState, (run, slack - extra, (following, stack) if following else stack))
+        return _new(ScalarState, (run, slack - extra, (following, stack) if following else stack, counts))
     if following:
-        return _new(ScalarState, (following, slack - extra, stack))
+        return _new(ScalarState, (following, slack - extra, stack, counts))
     if stack:
-        return _new(ScalarState, (stack[0], slack - extra, stack[1]))
-    return _new(ScalarState, (0, slack - extra, stack))
+        return _new(ScalarState, (stack[0], slack - extra, stack[1], counts))
+    return _new(ScalarState, (0, slack - extra, stack, counts))
+
+
+def _within_counts(automaton: TokenAutomaton, top: int, counts: CountState, tokens: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of the tokens that a sentence within the counts has at a position."""
+    if not top:
+        return ()
+    assert automaton.registers is not None, "what counts has registers"
+    registers = automaton.registers.scalar
+    slot = int(automaton.slot[top])
+    after = registers.join_after(automaton.scalar.next[top], counts.after)
+    is_allowed = [registers.fewest(row, counts.total, after) <= counts.left for row in registers.slot_choices[slot]]
+    base = slot * (automaton.num_tokens + 1)
+    return tuple([token for token in tokens if is_allowed[registers.choice_of_cell[base + token]]])
+
+
+def _advance_counts(automaton: TokenAutomaton, top: int, counts: CountState, token: int) -> CountState:
+    """The counts after `token` is taken at a position."""
+    left, total, after, stack = counts
+    assert automaton.registers is not None, "what counts has registers"
+    registers = automaton.registers.scalar
+    total = registers.add[total][registers.gain[int(automaton.slot_base[top]) + token]]
+    following = automaton.scalar.next[top]
+    if automaton.scalar.choices[top][token][1]:
+        if following:
+            stack = (after, stack)
+            after = registers.join_after(following, after)
+    elif not following and stack:
+        after, stack = stack
+    return CountState(left - 1, total, after, stack)
 
 
 def is_done(state: ScalarState) -> bool:
@@ -68,7 +120,7 @@ def is_done(state: ScalarState) -> bool:
 class ScalarRuntime:
     """State of one sequence that moves in place: three times as fast as values where none is kept."""
 
-    __slots__ = ("_allowed", "_choices", "_next", "_stack", "slack", "top")
+    __slots__ = ("_allowed", "_automaton", "_choices", "_counts", "_next", "_stack", "slack", "top")
 
     def __init__(self, automaton: TokenAutomaton, budget: int) -> None:
         """Starts with at most `budget` tokens.
@@ -78,19 +130,23 @@ class ScalarRuntime:
         """
         tables = automaton.scalar
         self._allowed, self._choices, self._next = tables.allowed, tables.choices, tables.next
-        self.top, self.slack, _ = start_state(automaton, budget)
+        self.top, self.slack, _, self._counts = start_state(automaton, budget)
+        self._automaton = automaton
         self._stack = [0]
 
     def allowed(self) -> tuple[int, ...]:
         """See `allowed_tokens`."""
         rows = self._allowed[self.top]
         slack = self.slack
-        return rows[slack] if slack < len(rows) else rows[-1]
+        tokens = rows[slack] if slack < len(rows) else rows[-1]
+        return tokens if self._counts is None else _within_counts(self._automaton, self.top, self._counts, tokens)
 
     def advance(self, token: int) -> None:
         """See `advance_state`."""
         top = self.top
         extra, run = self._choices[top][token]
+        if self._counts is not None:
+            self._counts = _advance_counts(self._automaton, top, self._counts, token)
         if extra:
             assert extra <= self.slack, "only allowed tokens are taken"
             self.slack -= extra

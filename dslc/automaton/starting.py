@@ -41,9 +41,10 @@ class StartingTable:
     row_cap: NDArray[np.int32]
     """[P] last row offset of the slot."""
     expected_tokens: float | None
-    """Mean number of tokens of a sentence drawn from the table; None where that is too large to compute."""
+    """Mean number of tokens of a sentence drawn from the table; None where that is too large to compute, and where
+    the space counts nodes: the table knows no counters, what they take out is shared by what they leave."""
     kl_to_uniform: float | None
-    """Nats from the table's distribution over sentences to the uniform one; None where too large to compute."""
+    """Nats from the table's distribution over sentences to the uniform one; None where `expected_tokens` is."""
     kl_to_even: float | None
     """Nats to the distribution of even lengths, then uniform; None where too large to compute."""
     expected_uses: NDArray[np.float64] | None
@@ -55,10 +56,13 @@ class StartingTable:
         state = start_state(automaton, self.budget)
         total = 0.0
         for token in tokens:
-            if token not in allowed_tokens(automaton, state):
+            allowed = allowed_tokens(automaton, state)
+            if token not in allowed:
                 return -math.inf
             row = int(self.row_base[state.top]) + min(state.slack, int(self.row_cap[state.top]))
             total += float(self.log_probs[row, token])
+            if automaton.registers is not None:  # what the counters take out is shared by the rest
+                total -= math.log(sum(math.exp(float(self.log_probs[row, each])) for each in allowed))
             state = advance_state(automaton, state, token)
         return total if state.top == 0 else -math.inf
 
@@ -98,7 +102,7 @@ def slack_range(counts: Counts) -> list[list[int]]:
 def build_table(counts: Counts, policies: list[SlotPolicy], lengths: list[list[int]]) -> StartingTable:
     """The table that policies of all slots make, with its exact figures."""
     automaton = counts.automaton
-    max_slack = counts.budget - automaton.min_tokens
+    max_slack = counts.budget - automaton.start_need
     width = automaton.num_tokens + 1
     blocks: list[NDArray[np.float32]] = [np.full((1, width), -np.inf, np.float32)]
     blocks[0][0, -1] = 0.0
@@ -120,7 +124,7 @@ def build_table(counts: Counts, policies: list[SlotPolicy], lengths: list[list[i
     slot_caps = np.array([len(policy.probs) - 1 for policy in policies] or [0], np.int32)
     row_base, row_cap = slot_rows[automaton.slot], slot_caps[automaton.slot]
     row_base[0] = row_cap[0] = 0
-    figures = _exact_figures(counts, policies, lengths, max_slack)
+    figures = None if automaton.registers else _exact_figures(counts, policies, lengths, max_slack)
     return StartingTable(
         automaton=automaton,
         budget=counts.budget,

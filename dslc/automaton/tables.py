@@ -23,6 +23,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.registers import Registers
+
 
 class TokenKind(Enum):
     """What a token is."""
@@ -110,7 +112,11 @@ class TokenAutomaton:
     extra: NDArray[np.int32]
     """[S * (V + 1)] slack that the choice costs; a large number where there is no such choice."""
     need: NDArray[np.int32]
-    """[S] fewest tokens that finish the slot, at least 1."""
+    """[S] fewest tokens that finish the slot, at least 1; counters not regarded."""
+    start_need: int
+    """Fewest tokens of a sentence, counters not regarded: the slack begins with the budget less these."""
+    registers: Registers | None = None
+    """Counters of `at_most` and `at_least`; then `mask` allows more than they do."""
 
     @property
     def num_tokens(self) -> int:

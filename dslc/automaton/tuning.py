@@ -65,6 +65,11 @@ def tuned_table(
         target_length = None
     if target_length is None and not groups:
         return projected_table(counts)
+    if automaton.registers is not None:
+        raise _unreachable(
+            "the grammar counts nodes, and the table does not",
+            "leave the targets out, or the lines `at_most` and `at_least`",
+        )
     if not is_projectable(counts):
         raise _unreachable("the space is too large to tune its table", "lower the budget, or leave the targets out")
     wanted = [] if target_length is None else [_log_odds((target_length - shortest) / (longest - shortest))]

@@ -10,6 +10,7 @@ from operator import mul
 from typing import Literal
 
 from dslc.automaton.count import Counts, no_sentence
+from dslc.automaton.count_totals import TotalCounts
 from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 
 Lengths = Literal["uniform", "even"]
@@ -48,6 +49,8 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
     Raises:
         DslcError: DSLC303 if no sentence within the budget begins with `prefix`.
     """
+    if isinstance(counts, TotalCounts):
+        return counts.next_shares(prefix, sentence_weights(counts, lengths))
     automaton, budget = counts.automaton, counts.budget
     following, choices_of = automaton.scalar.next, automaton.scalar.choices
     position = automaton.start_position

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dslc.automaton.count import Counts, no_sentence
-from dslc.automaton.uniform import Lengths, sentence_weights
+from dslc.automaton.count_totals import TotalCounts
+from dslc.automaton.uniform import Lengths, sentence_weights, uniform_next
 
 MAX_VECTOR_CELLS = 16_777_216
 """Most numbers in the vectors of the continuations at once; a batch that could need more is taken in parts."""
@@ -47,11 +48,31 @@ def uniform_next_log_probs(counts: Counts, tokens: NDArray[np.integer], lengths:
     batch, time = tokens.shape
     result = np.full((batch, time + 1, counts.automaton.num_tokens + 1), -np.inf)
     size = max(1, MAX_VECTOR_CELLS // ((counts.budget + 1) * max(1, time)))
+    if isinstance(counts, TotalCounts):
+        _fill_rows_exactly(counts, tokens, result, lengths)
+        return result
     tables = _LogCounts(counts, lengths)
     for begin in range(0, batch, size):
         rows = slice(begin, begin + size)
         _fill_rows(tables, tokens[rows], result[rows], begin)
     return result
+
+
+def _fill_rows_exactly(counts: Counts, tokens: NDArray[np.integer], result: FloatArray, lengths: Lengths) -> None:
+    """One prefix after the other, as fractions: vectors by tokens alone say nothing where nodes are counted."""
+    end = counts.automaton.num_tokens
+    for row, sequence in enumerate(tokens.tolist()):
+        prefix: list[int] = []
+        for place, token in enumerate([*sequence, end]):
+            following = uniform_next(counts, prefix, lengths)
+            if not following:
+                result[row, place:, end] = 0.0
+                break
+            for each, share in following.items():
+                result[row, place, each] = math.log(share.numerator) - math.log(share.denominator)
+            prefix.append(token)
+            if token == end:
+                break
 
 
 class _LogCounts:

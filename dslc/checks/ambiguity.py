@@ -12,7 +12,8 @@ from dslc.space import Space
 def check_ambiguity(space: Space) -> Iterator[Diagnostic]:
     """A warning if some sentence has two trees, a note if that could not be decided."""
     ambiguity = space.ambiguity
-    rule = space.compilation.facts.trimmed.rule_by_name[space.start]
+    trimmed, texts = space.compilation.facts.trimmed, space.lowering.constraining.texts
+    rule = trimmed.rule_by_name[space.start]
     if ambiguity.answer is Answer.YES and ambiguity.witness is not None:
         yield Diagnostic(
             Code.AMBIGUOUS_GRAMMAR,
@@ -20,7 +21,7 @@ def check_ambiguity(space: Space) -> Iterator[Diagnostic]:
             f"`{space.start}` is ambiguous: `{ambiguity.witness.text}` has two trees",
             span=rule.span,
             help="counts and sampling are over derivations; remove one of the two ways to have one tree a sentence",
-            notes=(draw_witness(space.compilation.facts.trimmed, ambiguity.witness),),
+            notes=(draw_witness(trimmed if texts is None else texts.grammar, ambiguity.witness),),
         )
     elif ambiguity.answer is Answer.UNKNOWN:
         yield Diagnostic(

@@ -100,12 +100,12 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if document["decisions_per_terminal"] is not None:
         facts.append(("decisions", f"{document['decisions_per_terminal']:.3g} for each word that is chosen"))
-    facts.append(
-        (
-            "fresh policy",
-            _describe_start(policy),
-        )
-    )
+    facts.append(("fresh policy", _describe_start(policy)))
+    if document["constraints"]:
+        lines = [f"{each['pragma']} {each['text']} (line {each['line']})" for each in document["constraints"]]
+        unfused = list(dict.fromkeys(name for each in document["constraints"] for name in each["unfused"]))
+        because = f"; no list because of them: {', '.join(unfused)}" if unfused else ""
+        facts.append(("constraints", ", ".join(lines) + because))
     return facts
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 
 from dslc.diagnostics import Code, Diagnostic, Label, Severity
+from dslc.language.constraints import CONSTRAINT_FORMS, Constraint, read_constraint
 from dslc.language.operations import FORM, OperationDefinition, read_operation
 from dslc.source import SourceFile, Span
 
@@ -37,6 +39,8 @@ class Pragmas:
     sizes: tuple[SizeClaim, ...] = ()
     operations: tuple[OperationDefinition, ...] = ()
     """Ops that the file defines, in order of writing."""
+    constraints: tuple[Constraint, ...] = ()
+    """What trees have to obey, in order of writing."""
     spans: dict[str, Span] = field(default_factory=dict, compare=False, repr=False)
     """Where each pragma stands, by its word (`target`, `max_tokens`, `start`)."""
 
@@ -47,9 +51,10 @@ FORMS = {
     "max_tokens": "//! max_tokens INT",
     "size": "//! size NUMBER [of RULE] [at INT tokens]",
     "op": FORM,
+    **CONSTRAINT_FORMS,
 }
 """The pragmas and how each is written."""
-LATER_WORDS = ("forbid", "at_most", "at_least", "max_depth", "ref", "anchor")
+LATER_WORDS = ("ref", "anchor")
 """Words that are pragmas, and that this version refuses."""
 
 _LINE = re.compile(r"^[^\S\n]*//!(.*)$", re.MULTILINE)
@@ -114,6 +119,7 @@ class _PragmaReader:
         self.max_tokens: int | None = None
         self.sizes: list[SizeClaim] = []
         self.operations: list[OperationDefinition] = []
+        self.constraints: list[Constraint] = []
 
     def pragmas(self) -> Pragmas:
         return Pragmas(
@@ -123,6 +129,7 @@ class _PragmaReader:
             self.max_tokens,
             tuple(self.sizes),
             tuple(self.operations),
+            tuple(self.constraints),
             self.spans,
         )
 
@@ -143,7 +150,7 @@ class _PragmaReader:
                 Code.PRAGMA_NOT_AVAILABLE,
                 f"`//! {name}` is not available in this version of dslc",
                 span,
-                "remove the line or make it a comment with `//`; constraints and references come with a later version",
+                "remove the line or make it a comment with `//`; it comes with a later version",
             )
             return
         readers: dict[str, Callable[[str, int, Span], None]] = {
@@ -152,6 +159,7 @@ class _PragmaReader:
             "max_tokens": self._read_max_tokens,
             "size": self._read_size,
             "op": self._read_operation,
+            **{word: partial(self._read_constraint, word) for word in CONSTRAINT_FORMS},
         }
         if name not in readers:
             known = (*FORMS, *LATER_WORDS)
@@ -231,6 +239,13 @@ class _PragmaReader:
             self.diagnostics.append(operation)
         elif self._is_first(f"op {operation.name}", whole):
             self.operations.append(operation)
+
+    def _read_constraint(self, word: str, value: str, offset: int, whole: Span) -> None:
+        constraint = read_constraint(self.file, word, value, offset, whole)
+        if isinstance(constraint, str):
+            self._bad_value(word, value, offset, constraint)
+        elif self._is_first(str(constraint), whole):
+            self.constraints.append(constraint)
 
     def _is_first(self, word: str, whole: Span) -> bool:
         if word in self.spans:

@@ -13,6 +13,7 @@ from dslc.diagnostics import Diagnostic, DslcError, Severity
 from dslc.language.build import RuleBuilder, find_repeated_alternatives
 from dslc.language.collect import collect_definitions
 from dslc.language.collisions import find_collisions
+from dslc.language.constraint_names import check_constraint_names
 from dslc.language.grammar import Grammar
 from dslc.language.imports import ImportedFile, ImportReader, common_terminals
 from dslc.language.lark_parts import AnonymousNames, lark_patterns
@@ -63,6 +64,7 @@ def read_grammar(file: SourceFile, *, literal_limit: int = LITERAL_LIMIT) -> tup
     rules = tuple(builder.build_rule(definition) for definition in definitions.rules.values())
     diagnostics.extend(find_repeated_alternatives(rules))
     diagnostics.extend(find_collisions(rules))
+    diagnostics.extend(check_constraint_names(pragmas.constraints, rules, terminals))
     diagnostics = _arrange(diagnostics, file, reader)
     if any(d.severity is Severity.ERROR for d in diagnostics):
         raise DslcError(diagnostics)

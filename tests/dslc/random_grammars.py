@@ -116,7 +116,8 @@ def lower_text(text: str, max_budget: int, start: str = "start") -> tuple[BnfGra
     """The BNF of a grammar text as written, and its automaton."""
     written, _ = read_grammar(SourceFile("random.lark", text))
     bnf = normalize_grammar(written)
-    return bnf, lower_grammar(analyze_grammar(bnf, start), max_budget=max_budget)
+    facts = analyze_grammar(bnf, start)
+    return bnf, lower_grammar(facts, max_budget=max_budget, constraints=written.pragmas.constraints)
 
 
 def match_rules(bnf: BnfGrammar, grammar: PlainGrammar) -> dict[str, str]:

@@ -72,10 +72,15 @@ def test_everything() -> None:
         ("//! max_token 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
         ("//! Target x\n", Code.UNKNOWN_PRAGMA, 1, 5),
         ("//! 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
-        *(
-            (f"//! {word} a b\n", Code.PRAGMA_NOT_AVAILABLE, 1, 5)
-            for word in ("forbid", "at_most", "at_least", "max_depth", "ref", "anchor")
-        ),
+        *((f"//! {word} a b\n", Code.PRAGMA_NOT_AVAILABLE, 1, 5) for word in ("ref", "anchor")),
+        ("//! forbid a\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! forbid a above b\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! forbid a inside B\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! forbid a.x inside b\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! at_least A 3\n", Code.BAD_PRAGMA, 1, 14),
+        ("//! max_depth a 3\n", Code.BAD_PRAGMA, 1, 15),
+        ("//! max_depth 3 A\n", Code.BAD_PRAGMA, 1, 15),
+        ("//! forbid a under b\n//! forbid a under b\n", Code.DUPLICATE_PRAGMA, 2, 5),
         ("//! target a\n//! target a\n", Code.DUPLICATE_PRAGMA, 2, 5),
         ("//! max_tokens 3\n//! max_tokens 4\n", Code.DUPLICATE_PRAGMA, 2, 5),
         ("//! start a\n//! start b\n", Code.DUPLICATE_PRAGMA, 2, 5),
@@ -90,6 +95,19 @@ def test_errors(text: str, code: Code, line: int, column: int) -> None:
     assert diagnostics[0].span is not None
     assert diagnostics[0].span.location == (line, column)
     assert diagnostics[0].help
+
+
+def test_constraints() -> None:
+    text = '//! forbid K."3" under _b\n//! max_depth: 2 e\n//! forbid A.x inside b\n'
+    pragmas = _read(text)
+    assert [str(constraint) for constraint in pragmas.constraints] == [
+        'forbid K."3" under _b',
+        "max_depth 2 e",
+        "forbid A.x inside b",
+    ]
+    assert pragmas.constraints[0].subject.literal == "3"
+    assert pragmas.constraints[0].subject.span is not None
+    assert pragmas.constraints[0].subject.span.text == 'K."3"'
 
 
 def test_nearest_name_is_offered() -> None:

@@ -386,9 +386,16 @@ REFUSED = [
     ('start: "b" [A?]\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     ('start: [A]~2\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     # what comes with a later version
-    ("//! forbid a inside b\n//! max_depth 3 a\n" + S,
+    ("//! ref A: a\n//! anchor A: a\n" + S,
      [(Code.PRAGMA_NOT_AVAILABLE, 1, 5),
       (Code.PRAGMA_NOT_AVAILABLE, 2, 5)]),
+    ("//! forbid a inside start\n//! max_depth 3 _b\nstart: _b A _C D A\n_b: \"d\" A\nA: \"a\"\n"
+     "_C: \"c\"\nD: \"d\"\n//! forbid A.b under start\n//! forbid _C under start\n//! forbid D under start\n",
+     [(Code.CONSTRAINT_NAME, 1, 12),
+      (Code.CONSTRAINT_NAME, 2, 17),
+      (Code.CONSTRAINT_NAME, 8, 12),
+      (Code.CONSTRAINT_NAME, 9, 12),
+      (Code.CONSTRAINT_NAME, 10, 12)]),
     ("//! targt x\n" + S, [(Code.UNKNOWN_PRAGMA, 1, 5)]),
     # characters
     ('start: "a\0b"\n', [(Code.UNREADABLE_FILE, 1, 10)]),

@@ -1,0 +1,118 @@
+"""The registers of a batch of sequences, in numpy: what `BatchRuntime` keeps beside positions and slack.
+
+What it does is said in `dslc.automaton.registers`. All sequences began together, so one number of tokens left is
+enough: that of a finished one does not matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dslc.automaton.registers import NEVER_TOKENS
+
+if TYPE_CHECKING:
+    from dslc.automaton.tables import TokenAutomaton
+
+IndexArray = NDArray[np.intp]
+NeedArray = NDArray[np.int16] | NDArray[np.int32]
+MAX_NARROW_TOKENS = 8_000
+"""Budgets below this are counted in 16 bits, twice as fast; then it stands for no way at all, and two are added without
+overflow."""
+
+
+class BatchCounters:
+    """Totals and after vectors of `batch_size` sequences, and the after vectors of their return addresses.
+
+    The batch is the last axis wherever something is computed, so that numpy's inner loops are long.
+    """
+
+    def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int) -> None:
+        registers = automaton.registers
+        assert registers is not None, "the automaton counts"
+        self._registers = registers
+        self._budget = budget
+        self._slot = automaton.wide.slot
+        self._next = automaton.wide.next
+        width = automaton.num_tokens + 1
+        is_narrow = budget < MAX_NARROW_TOKENS
+        dtype: Any = np.int16 if is_narrow else np.int32
+        self._never = MAX_NARROW_TOKENS if is_narrow else NEVER_TOKENS
+
+        def narrow(needs: NDArray[np.int32]) -> Any:
+            return np.ascontiguousarray(np.minimum(needs, self._never), dtype)
+
+        self._gain = registers.gain.astype(np.intp)
+        self._add = registers.add.astype(np.intp)
+        self._rest = narrow(registers.rest.T)
+        """[R, P]."""
+        self._needs = narrow(registers.choice[registers.slot_choices].transpose(2, 1, 0))
+        """[R, most, S] needs of the choices of each slot."""
+        self._cells = registers.choice_of_cell.reshape(-1, width).astype(np.intp) * batch_size
+        """[S, V + 1] where the answer for a token's choice stands in the flat array [most, batch]."""
+        self._end = narrow(registers.end)
+        self._columns = np.arange(batch_size, dtype=np.intp)
+        depth = budget + 3
+        self._totals = np.zeros(batch_size, np.intp)
+        self._after: NeedArray = np.zeros((registers.size + 1, batch_size), dtype)
+        """[R + 1, batch] of the current run."""
+        self._kept = np.zeros((batch_size * depth, registers.size + 1), dtype)
+        """The after vector of each return address, in the places of the flat stack of positions."""
+        self._joined: NeedArray | None = None
+        self._left = budget
+
+    def reset(self) -> None:
+        """Starts all sequences anew."""
+        self._totals.fill(self._registers.start)
+        self._after[:] = self._end[:, None]
+        self._kept[:] = self._end
+        self._joined = None
+        self._left = self._budget
+
+    def _join(self, top: IndexArray) -> NeedArray:
+        """[R + 1, batch] the after vectors of the slots to fill: of what follows them in their run, and of the run."""
+        if self._joined is None:
+            rest = self._rest.take(self._next.take(top), 1)
+            joined = np.full_like(self._after, self._never)
+            for added, tokens in enumerate(rest):
+                if tokens.min() < self._never:
+                    ways = self._after.take(self._add[:, added], 0)
+                    ways += tokens
+                    np.minimum(joined, ways, out=joined)
+            self._joined = joined
+        return self._joined
+
+    def restrict(self, mask: NDArray[np.bool_], top: IndexArray) -> None:
+        """Takes the tokens that no sentence within the counts has here out of a mask [batch, V + 1]."""
+        joined = self._join(top)
+        slot = self._slot.take(top)
+        fewest = self._needs.take(slot, 2)
+        reached = self._add.take(self._totals, 1)[:-1]  # the sum does not depend on the order
+        reached *= len(top)
+        reached += self._columns
+        fewest += joined.take(reached)[:, None]
+        is_allowed = fewest.min(0) <= self._left
+        cells = self._cells.take(slot, 0)
+        cells += self._columns[:, None]
+        within = is_allowed.take(cells)
+        within[:, -1] = True  # padding: only what is finished takes it
+        within[top == 0] = True
+        mask &= within
+
+    def count(self, top: IndexArray, cell: IndexArray) -> None:
+        """Takes the choices of some cells, before the positions move."""
+        self._join(top)
+        self._totals = self._add[self._totals, np.where(top > 0, self._gain.take(cell), 0)]
+        self._left -= 1
+
+    def push(self, pointer: IndexArray) -> None:
+        """Keeps the after vectors beside the return addresses that are written above the innermost ones."""
+        self._kept[pointer + 1] = self._after.T
+
+    def pop(self, pointer: IndexArray, ends: NDArray[np.bool_]) -> None:
+        """The after vectors of the next slots: of the runs that open, or as kept beside the innermost addresses."""
+        assert self._joined is not None, "choices are counted first"
+        self._after = np.where(ends, self._kept.take(pointer, 0).T, self._joined)
+        self._joined = None

@@ -1,0 +1,221 @@
+"""Constraints against brute force: derivations of the grammar as written, filtered by a predicate on their trees."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dslc.automaton.count import Counts
+from dslc.automaton.count_totals import count_sentences
+from dslc.automaton.derive import derivation_to_tokens, tokens_to_derivation
+from dslc.automaton.encode import Encoding, encode_text
+from dslc.automaton.lower import Lowering
+from dslc.automaton.render import render_tokens
+from dslc.automaton.starting import starting_table
+from dslc.automaton.uniform import uniform_next
+from dslc.diagnostics import Code, Diagnostic, DslcError
+from tests.dslc.random_grammars import Compiled, compile_plain, random_grammar
+from tests.dslc.test_automaton_oracle import MAX_DERIVATIONS, RUNTIMES, check_masks, largest_budget
+from tests.oracle_constraints import COUNTED, INHERITED, ConstrainedTrees, Constraint, print_constraint
+from tests.oracle_derivations import Derivations, Item, PlainGrammar
+
+REFUSALS = (Code.CONSTRAINT_UNDECIDED, Code.CONSTRAINTS_TOO_LARGE)
+
+
+def rename(item: Item, names: dict[str, str]) -> Item:
+    """An item with other names of rules."""
+    if isinstance(item, str):
+        return names.get(item, item)
+    if isinstance(item, tuple | list):
+        return type(item)(rename(each, names) if not isinstance(each, int) else each for each in item)
+    return item
+
+
+def random_constrained(seed: int, kinds: tuple[str, ...]) -> tuple[PlainGrammar, list[Constraint]]:
+    """A random grammar, with aliases, hidden and inlined rules now and then, and 1 to 3 constraints on its nodes."""
+    generator = random.Random(seed)
+    plain = random_grammar(generator.randrange(2**32), operators=generator.random() < 0.3)
+    hidden = {name: f"_{name}" for name in plain.rules if name != "start" and generator.random() < 0.12}
+    rules = {
+        hidden.get(name, name): [rename(items, hidden) for items in alternatives]
+        for name, alternatives in plain.rules.items()
+    }
+    aliases = {
+        (name, choice): generator.choice(("alpha", "beta", "gamma"))
+        for name, alternatives in rules.items()
+        for choice in range(len(alternatives))
+        if not name.startswith("_") and generator.random() < 0.35
+    }
+    # The oracle knows no placeholders, which count as children.
+    may_inline = "[" not in plain.text()
+    inlined = {name for name in rules if may_inline and not name.startswith("_") and generator.random() < 0.1}
+    visible = [name for name in rules if not name.startswith("_")]
+    used = {
+        symbol
+        for alternatives in PlainGrammar(rules, plain.terminals).kept.values()
+        for _, symbols in alternatives
+        for symbol in symbols
+    }
+    nodes: list[Any] = [*visible, *visible, *dict.fromkeys(aliases.values())]
+    leaves: list[Any] = [name for name in plain.terminals if name in used]
+    leaves += [(name, text) for name in leaves for text in plain.terminals[name]]
+    subjects = [*nodes, *leaves]
+    constraints: list[Constraint] = []
+    for _ in range(generator.randint(1, 3)):
+        kind = generator.choice(kinds)
+        if kind in ("inside", "under"):
+            constraint: Constraint = (kind, generator.choice(subjects), generator.choice(nodes))
+        elif kind == "max_depth":
+            constraint = (kind, generator.randint(1, 4), generator.choice(nodes))
+        else:
+            constraint = (kind, generator.randint(1, 4), generator.choice(subjects))
+        if constraint not in constraints:
+            constraints.append(constraint)
+    pragmas = [print_constraint(constraint) for constraint in constraints]
+    return PlainGrammar(rules, plain.terminals, plain.ignores_blank, aliases, inlined, pragmas), constraints
+
+
+def check_constrained(grammar: PlainGrammar, constraints: list[Constraint], found: Counter[str]) -> None:
+    """Everything about one grammar under its constraints; what was compared is added to `found`."""
+    trees = ConstrainedTrees(grammar, constraints)
+    oracle = Derivations(grammar, trees.seen_lists())
+    budget = largest_budget(oracle)
+    written = [tree for cost in range(budget + 1) for tree in oracle.trees(cost)]
+    if len(written) > 5 * MAX_DERIVATIONS:
+        return
+    allowed = [tree for tree in written if trees.obeys(tree)]
+    found["drawn"] += 1
+    compiled = compile_or_refusal(grammar, budget)
+    if isinstance(compiled, Diagnostic):
+        if compiled.code in REFUSALS:
+            found["refused"] += 1
+            return
+        assert compiled.code in (Code.BUDGET_TOO_SMALL, Code.CONTRADICTION), compiled.message
+        assert not allowed, compiled.message
+        found[compiled.code.name] += 1
+        return
+    assert allowed
+    lowering, automaton = compiled.lowering, compiled.lowering.automaton
+    id_of_label = {compiled.label(token): token.id for token in automaton.vocabulary}
+    assert len(id_of_label) == automaton.num_tokens
+    tokens_of = {id(tree): tuple(id_of_label[label] for label in oracle.labels(tree)) for tree in written}
+    sequences = sorted((tokens_of[id(tree)] for tree in allowed), key=len)
+    assert len(set(sequences)) == len(sequences)
+
+    found["prefixes"] += check_masks(tuple(RUNTIMES), automaton, sequences, budget)
+    assert automaton.min_tokens == len(sequences[0])
+    for smaller in range(budget):
+        within = [sequence for sequence in sequences if len(sequence) <= smaller]
+        if within:
+            found["prefixes"] += check_masks(("numpy",), automaton, within, smaller)
+        else:
+            with pytest.raises(DslcError) as caught:
+                compile_plain(grammar, smaller)
+            (diagnostic,) = caught.value.diagnostics
+            assert diagnostic.code is Code.BUDGET_TOO_SMALL
+            assert diagnostic.help == f"the smallest budget that works is {len(sequences[0])}"
+
+    counts = count_sentences(automaton, budget)
+    histogram = Counter(map(len, sequences))
+    assert counts.by_tokens == tuple(histogram[n] for n in range(budget + 1))
+    unranked = [counts.unrank(i) for i in range(counts.total)]
+    assert set(unranked) == set(sequences)
+    assert [counts.rank(tokens) for tokens in unranked] == list(range(counts.total))
+    for tokens in sequences[:: 1 + len(sequences) // 5]:
+        for length in range(len(tokens) + 1):
+            check_next(counts, sequences, tokens[:length])
+    table = starting_table(counts)
+    assert all(np.isfinite(table.log_prob(tokens)) for tokens in sequences)
+
+    check_texts(lowering, trees, written, tokens_of, found)
+    for tree in allowed[:: 1 + len(allowed) // 50]:
+        derivation = tokens_to_derivation(lowering, tokens_of[id(tree)])
+        assert compiled.tree(derivation) == tree
+        assert derivation_to_tokens(lowering, derivation) == tokens_of[id(tree)]
+    found["grammars"] += 1
+    found["binding"] += len(allowed) < len(written)
+    found["no lists"] += bool(trees.seen_lists())
+    found["derivations"] += len(allowed)
+    for kind, *_ in constraints:
+        found[kind] += len(allowed) < len(written)
+
+
+def compile_or_refusal(grammar: PlainGrammar, budget: int) -> Compiled | Diagnostic:
+    """What is compiled, or why it is not."""
+    try:
+        return compile_plain(grammar, budget)
+    except DslcError as error:
+        (diagnostic,) = error.diagnostics
+        return diagnostic
+
+
+def encode_or_refusal(lowering: Lowering, text: str) -> Encoding | Diagnostic:
+    """Tokens of a text, or why there are none."""
+    try:
+        return encode_text(lowering, text)
+    except DslcError as error:
+        (diagnostic,) = error.diagnostics
+        return diagnostic
+
+
+def check_next(counts: Counts, sequences: list[tuple[int, ...]], prefix: tuple[int, ...]) -> None:
+    """The exact next-token probabilities after a prefix are shares of the sentences that begin with it."""
+    following = Counter(tokens[len(prefix)] for tokens in sequences if tokens[: len(prefix)] == prefix != tokens)
+    total = sum(following.values())
+    shares = uniform_next(counts, prefix)
+    assert {token: share * total for token, share in shares.items()} == following
+
+
+def check_texts(
+    lowering: Lowering,
+    trees: ConstrainedTrees,
+    written: list[Any],
+    tokens_of: dict[int, tuple[int, ...]],
+    found: Counter[str],
+) -> None:
+    """Texts parse exactly where a tree obeys the constraints; else one of those that are broken is named."""
+    by_text: dict[str, list[Any]] = {}
+    for tree in written:
+        by_text.setdefault(render_tokens(lowering, tokens_of[id(tree)]), []).append(tree)
+    names = {print_constraint(constraint) for constraint in trees.constraints}
+    for text, group in list(by_text.items())[:: 1 + len(by_text) // 25]:
+        obeying = [tree for tree in group if trees.obeys(tree)]
+        encoding = encode_or_refusal(lowering, text)
+        if isinstance(encoding, Diagnostic):
+            assert encoding.code is Code.TEXT_FORBIDDEN
+            assert not obeying, (text, encoding.message)
+            assert encoding.message.split("`")[1] in names
+            found["named"] += 1
+            continue
+        compiled_tree = tokens_to_derivation(lowering, encoding.tokens)
+        assert derivation_to_tokens(lowering, compiled_tree) == encoding.tokens
+        if len(obeying) > 1:
+            assert encoding.is_ambiguous, text
+        if not encoding.is_ambiguous and obeying:
+            assert encoding.tokens == tokens_of[id(obeying[0])]
+        if obeying:
+            matches = [tree for tree in group if tokens_of[id(tree)] == encoding.tokens]
+            assert not matches or trees.obeys(matches[0])
+        found["texts"] += 1
+
+
+@pytest.mark.parametrize(("kinds", "num_examples"), [(INHERITED, 90), (COUNTED, 50), (INHERITED + COUNTED, 60)])
+def test_random_constrained_grammars(kinds: tuple[str, ...], num_examples: int) -> None:
+    found = Counter[str]()
+
+    @settings(max_examples=num_examples)
+    @given(st.integers(0, 2**32))
+    def check(seed: int) -> None:
+        check_constrained(*random_constrained(seed, kinds), found)
+
+    check()
+    assert found["binding"] >= 0.3 * num_examples, found
+    assert all(found[kind] >= 0.05 * num_examples for kind in kinds), found
+    if kinds == INHERITED + COUNTED:
+        assert found["refused"] <= 0.05 * num_examples, found
