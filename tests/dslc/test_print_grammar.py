@@ -74,7 +74,7 @@ def test_cases(text: str) -> None:
 
 
 def test_printed_text() -> None:
-    text = '?start  :a|  (  b A )* -> x|\n\n!a: [ "b"  ]~ 1 .. 2\n   | /[xy]/i\n\nb:\nA:("a"|"b")~2\n%ignore   " "\n'
+    text = '?start  :a|  (  b A )* -> x|\n\n!a: ( "b"  )~ 1 .. 2\n   | /[xy]/i\n\nb:\nA:("a"|"b")~2\n%ignore   " "\n'
     assert str(_read(text)) == (
-        '?start: a | (b A)* -> x |\n!a: ["b"]~1..2 | /x|y/i\nb:\nA: "aa" | "ab" | "ba" | "bb"\n%ignore " "\n'
+        '?start: a | (b A)* -> x |\n!a: ("b")~1..2 | /x|y/i\nb:\nA: "aa" | "ab" | "ba" | "bb"\n%ignore " "\n'
     )
