@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.saved_space import SUFFIX, pack_space
 from dslc.search.config import SearchConfig, check_options, make_config, split_until
 from dslc.search.engine import Engine, Status
 from dslc.search.executors.in_process import InProcessExecutor
@@ -107,12 +108,17 @@ def search(
         _check_figures(strategy, config)
         folder = _choose_folder(space, task, run_dir, overwrite)
         grammar_copy = Path(space.file.name).name.replace("<text>", "text.lark")
+        files: dict[str, str | bytes] = {grammar_copy: space.file.text}
+        space_copy = f"{Path(grammar_copy).stem}{SUFFIX}" if space.is_loaded else None
+        if space_copy is not None:  # so that the run can be opened where the grammar cannot be compiled
+            files[space_copy] = pack_space(space.compilation)
         info = {
             "command": command or f"dslc.search.search({space!r}, task={task.name!r})",
             "config": config.to_json(),
             "grammar": {
                 "file": space.file.name,
                 "copy": f"grammar/{grammar_copy}",
+                "space": None if space_copy is None else f"grammar/{space_copy}",
                 "sha256": sha256(space.file.text.encode()).hexdigest(),
                 "start": space.start,
                 "target": space.target,
@@ -123,7 +129,7 @@ def search(
             "status": Status.RUNNING.value,
             "started_at": time.time(),
         }
-        with closing(RunStore.create(folder, info, {grammar_copy: space.file.text})) as store:
+        with closing(RunStore.create(folder, info, files)) as store:
             notes = _run(space, task, strategy, config, store, callbacks)
     return SearchResult(folder, notes=notes)
 
