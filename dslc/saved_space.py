@@ -25,14 +25,13 @@ import numpy as np
 
 from dslc.automaton.check_tables import find_table_fault
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.limits import Limit
 from dslc.pipeline import Compilation
 from dslc.stored_values import Array, StoredValueError, layout_digest, read_values, write_values
 
 FORMAT_VERSION = 1
 """Of the archive; what the values in it are is told by the layout."""
 SUFFIX = ".dslc"
-MAX_BYTES = 1 << 30
-"""Most bytes of what an archive holds, unpacked."""
 
 _MANIFEST, _VALUES = "manifest.json", "values.json"
 _FORMAT = re.compile(r"dslc\.space/([1-9][0-9]{0,8})")
@@ -68,11 +67,11 @@ def pack_space(compilation: Compilation) -> bytes:
         np.save(buffer, array, allow_pickle=False)
         entries.append((f"tables/{number}.npy", buffer.getvalue()))
     size = sum(len(content) for _, content in entries)
-    if size > MAX_BYTES:
+    if size > Limit.SAVED_BYTES.number:
         raise _error(
             Code.SPACE_TOO_LARGE,
-            f"the space of `{compilation.start}` has {size:,} bytes, the limit of a saved one is {MAX_BYTES:,}",
-            "a smaller budget, shorter repetitions or fewer literals make it smaller",
+            f"the space of `{compilation.start}` has {size:,} bytes, more than {Limit.SAVED_BYTES.number:,}",
+            Limit.SAVED_BYTES.advise("a smaller budget, shorter repetitions or fewer literals make it smaller"),
         )
     manifest = {
         "format": f"dslc.space/{FORMAT_VERSION}",
@@ -122,11 +121,11 @@ def load_compilation(path: str | Path) -> Compilation:
 
 def _unpack(path: Path, archive: zipfile.ZipFile) -> Compilation:
     sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    if sum(sizes.values()) > MAX_BYTES:
+    if sum(sizes.values()) > Limit.SAVED_BYTES.number:
         raise _error(
             Code.SPACE_TOO_LARGE,
-            f"`{path}` holds {sum(sizes.values()):,} bytes, the limit of a saved space is {MAX_BYTES:,}",
-            "compile the grammar again",
+            f"`{path}` holds {sum(sizes.values()):,} bytes, the limit of a saved space is {Limit.SAVED_BYTES.number:,}",
+            Limit.SAVED_BYTES.advise("compile the grammar again"),
         )
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in archive.infolist()):
         raise _damaged(path, "it is compressed in another way than saved spaces are")

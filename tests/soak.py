@@ -4,6 +4,7 @@ python -m tests.soak builds --count 2000    uniform samples of every shipped gra
 python -m tests.soak families --count 10    piecewise-linear against Fourier: span, learnability, accuracy
 python -m tests.soak kill --count 200       kill -9 at random moments, then resume
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
+python -m tests.soak limits --count 1      grammar files that ask for too much: refused within 2 s and 500 MB
 python -m tests.soak oracle --count 2000    fresh random grammars against brute force
 python -m tests.soak targets --count 3      every target searched on its real task, by seed
 """
@@ -23,6 +24,7 @@ from tests.soaks.builds import soak_builds
 from tests.soaks.families import soak_families
 from tests.soaks.kill import soak_kill
 from tests.soaks.learning import soak_learning
+from tests.soaks.limits import soak_limits
 from tests.soaks.oracle import soak_oracle
 from tests.soaks.targets import soak_targets
 
@@ -31,6 +33,7 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "families": (soak_families, 10),
     "kill": (soak_kill, 200),
     "learning": (soak_learning, 5),
+    "limits": (soak_limits, 1),
     "oracle": (soak_oracle, 2000),
     "targets": (soak_targets, 3),
 }

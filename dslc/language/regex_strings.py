@@ -14,6 +14,7 @@ from interegular.patterns import InvalidSyntax, Unsupported
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.patterns import Regex
+from dslc.language.regex_size import count_steps, refuse_large_regex
 
 _PARTS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
 """Classes, escapes and single characters of a valid regex."""
@@ -116,6 +117,7 @@ def _automaton(pattern: Regex) -> FSM:
         message = f"`{_show(pattern)}` is read as a regex, and comments are written with `//`"
         advice = "begin each line of the comment with `//`"
         raise DslcError(Diagnostic(Code.BAD_LITERAL, Severity.ERROR, message, pattern.span, advice))
+    refuse_large_regex(pattern)
     _compile(pattern)
     for flag, meaning in _REFUSED_FLAGS.items():
         if flag in pattern.flags:
@@ -127,7 +129,8 @@ def _automaton(pattern: Regex) -> FSM:
         # interegular takes a bracket right after the opening one for the closing one.
         source = "".join(re.sub(r"^\[(\^?)\]", r"[\1\]", part) for part in _PARTS.findall(pattern.source))
         source = f"(?s:{source})" if "s" in pattern.flags else source
-        return parse_pattern(source).to_fsm()
+        with count_steps(pattern):
+            return parse_pattern(source).to_fsm()
     except Unsupported as unsupported:
         found = re.search(r"\\\w|[\^$]", str(unsupported))
         if found is not None and "reference" not in str(unsupported):

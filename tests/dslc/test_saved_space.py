@@ -458,7 +458,7 @@ def test_contents_that_are_not_those_of_the_manifest_are_refused(tmp_path: Path)
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _save(dslc.compile_text(SMALL), tmp_path)
-    monkeypatch.setattr("dslc.saved_space.MAX_BYTES", 1000)
+    monkeypatch.setenv("DSLC_LIMIT_SAVED_BYTES", "1000")
     assert _codes(lambda: dslc.load(path)) == [Code.SPACE_TOO_LARGE]
     assert _codes(lambda: pack_space(dslc.compile_text(SMALL).compilation)) == [Code.SPACE_TOO_LARGE]
 
