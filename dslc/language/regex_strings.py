@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 from interegular import parse_pattern
@@ -117,8 +118,9 @@ def _automaton(pattern: Regex) -> FSM:
         message = f"`{_show(pattern)}` is read as a regex, and comments are written with `//`"
         advice = "begin each line of the comment with `//`"
         raise DslcError(Diagnostic(Code.BAD_LITERAL, Severity.ERROR, message, pattern.span, advice))
+    with suppress(RecursionError):  # nested so deeply that the next line refuses it
+        _compile(pattern)
     refuse_large_regex(pattern)
-    _compile(pattern)
     for flag, meaning in _REFUSED_FLAGS.items():
         if flag in pattern.flags:
             raise _unsupported(pattern, f"has the flag `{flag}` ({meaning})")
