@@ -12,5 +12,17 @@ from dslc.space import Program as Program
 from dslc.space import Space as Space
 from dslc.space import compile as compile
 from dslc.space import compile_text as compile_text
+from dslc.space import load as load
 
-__all__ = ["Code", "Diagnostic", "DslcError", "Program", "Severity", "Space", "check", "compile", "compile_text"]
+__all__ = [
+    "Code",
+    "Diagnostic",
+    "DslcError",
+    "Program",
+    "Severity",
+    "Space",
+    "check",
+    "compile",
+    "compile_text",
+    "load",
+]

@@ -14,7 +14,7 @@ from dslc.grammars import grammar_names, grammar_text
 from dslc.language.analyze import Facts, analyze_grammar
 from dslc.language.grammar import BnfGrammar, Grammar
 from dslc.language.normalize import normalize_grammar
-from dslc.language.read import read_file, read_grammar
+from dslc.language.read_file import read_file
 from dslc.source import SourceFile
 
 MAX_DEFAULT_BUDGET = 1024
@@ -71,6 +71,9 @@ def compile_grammar(file: SourceFile, *, start: str | None = None, max_tokens: i
     Raises:
         DslcError: with everything that the failing stage found wrong.
     """
+    # Only this stage needs lark: a saved space is used where it is not installed.
+    from dslc.language.read import read_grammar
+
     grammar, diagnostics = read_grammar(file)
     return compile_start(grammar, diagnostics, start=start, max_tokens=max_tokens)
 

@@ -33,7 +33,7 @@ from dslc.automaton.uniform_batch import uniform_next_log_probs
 from dslc.diagnostics import Code, Diagnostic, DslcError, Label, Severity
 from dslc.language.ambiguity import Ambiguity, Answer, Method, find_ambiguity
 from dslc.language.constraints import Constraint
-from dslc.pipeline import Compilation, compile_grammar, find_grammar
+from dslc.pipeline import Compilation, compile_grammar, compile_start, find_grammar
 from dslc.program.canonical import graph_hash
 from dslc.program.configure import configure_target
 from dslc.program.constants import fitted_nodes, with_constants
@@ -41,6 +41,7 @@ from dslc.program.decode import decode_tokens
 from dslc.program.graph import Graph
 from dslc.program.targets import Built, Target
 from dslc.program.tree import ParseTree
+from dslc.saved_space import is_saved_space, load_compilation, pack_space
 from dslc.source import SourceFile
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ if TYPE_CHECKING:
 class Space:
     """A compiled grammar: a finite set of token sequences under a budget, countable, drawable and indexable exactly.
 
-    Made by `dslc.compile` or `dslc.compile_text`.
+    Made by `dslc.compile`, `dslc.compile_text` or `dslc.load`.
     """
 
-    def __init__(self, compilation: Compilation) -> None:
+    def __init__(self, compilation: Compilation, *, is_loaded: bool = False) -> None:
         self.compilation = compilation
+        self.is_loaded = is_loaded
+        """It comes from a saved space, so lark may be missing here."""
 
     def __repr__(self) -> str:
         return f"<Space {self.name} start={self.start} tokens={self.min_tokens}..{self.max_tokens}>"
@@ -107,6 +110,28 @@ class Space:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Warnings and notes of compiling."""
         return self.compilation.diagnostics
+
+    def save(self, path: str | Path) -> Path:
+        """Write the compiled grammar to a file, which `dslc.load` reads without lark; returns the path.
+
+        A name that ends in `.dslc` is known by every command; a file of that name is replaced.
+
+        Raises:
+            DslcError: DSLC583 if it cannot be written.
+        """
+        path, content = Path(path), pack_space(self.compilation)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise DslcError(
+                Diagnostic(
+                    Code.CANNOT_WRITE,
+                    Severity.ERROR,
+                    f"cannot write `{path}`: {error.strerror}",
+                    help="choose a place that exists and is writable",
+                )
+            ) from error
+        return path
 
     # --- exact counting -------------------------------------------------------------------------------------------
 
@@ -466,19 +491,41 @@ class Program:
 
 
 def compile(path: str | Path, *, start: str | None = None, max_tokens: int | None = None) -> Space:
-    """The space of a grammar file, or of a shipped grammar by its bare name.
+    """The space of a grammar file, of a saved space, or of a shipped grammar by its bare name.
 
     Args:
-        path: a `.lark` file, or a name such as `conv_net`.
+        path: a `.lark` file, a `.dslc` file, or a name such as `conv_net`.
         start: the start symbol; default: the first that the file names.
         max_tokens: the budget; default: the file's own.
 
     Raises:
         DslcError: with everything that is wrong with the file.
     """
+    if is_saved_space(path):
+        return load(path, start=start, max_tokens=max_tokens)
     return Space(compile_grammar(find_grammar(path), start=start, max_tokens=max_tokens))
 
 
 def compile_text(text: str, *, name: str = "<text>", start: str | None = None, max_tokens: int | None = None) -> Space:
     """The space of a grammar given as text; see `compile`."""
     return Space(compile_grammar(SourceFile(name, text), start=start, max_tokens=max_tokens))
+
+
+def load(path: str | Path, *, start: str | None = None, max_tokens: int | None = None) -> Space:
+    """The space that `Space.save` or `dslc compile` wrote; lark is not needed.
+
+    Args:
+        path: the file, whatever its name.
+        start: another start symbol than the saved one; the saved grammar is then compiled again.
+        max_tokens: another budget than the saved one; the same.
+
+    Raises:
+        DslcError: DSLC341 if the file is damaged, DSLC342 or DSLC343 if another version of dslc wrote it.
+    """
+    saved = load_compilation(path)
+    if start in (None, saved.start) and max_tokens in (None, saved.max_tokens):
+        return Space(saved, is_loaded=True)
+    # What was said of the budget is said again, of the new one.
+    found = tuple(diagnostic for diagnostic in saved.diagnostics if diagnostic.code is not Code.DEFAULT_BUDGET)
+    compilation = compile_start(saved.grammar, found, start=start or saved.start, max_tokens=max_tokens)
+    return Space(compilation, is_loaded=True)

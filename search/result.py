@@ -70,10 +70,15 @@ class SearchResult:
 
     @cached_property
     def space(self) -> Space:
-        """The space searched, compiled from the run's own copy of the grammar."""
-        from dslc.space import compile
+        """The space searched: compiled from the run's own copy of the grammar, or as it was saved before the search."""
+        from dslc.space import compile, load
 
         grammar = self.info["grammar"]
+        if grammar.get("space") is not None:
+            try:
+                return load(self.run_dir / grammar["space"])
+            except DslcError:  # kept by another version of dslc: the text is there too
+                pass
         return compile(self.run_dir / grammar["copy"], start=grammar["start"], max_tokens=grammar["max_tokens"])
 
     @property

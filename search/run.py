@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.saved_space import SUFFIX, pack_space
 from dslc.search.config import SearchConfig, check_options, make_config, split_until
 from dslc.search.engine import Engine, Status
 from dslc.search.executors.in_process import InProcessExecutor
@@ -106,16 +107,21 @@ def search(
             strategy = _make_strategy(config, space)
         _check_figures(strategy, config)
         folder = _choose_folder(space, task, run_dir, overwrite)
-        files = {name.replace("<text>", "text.lark"): text for name, text in space.compilation.grammar.texts().items()}
-        grammar_copy, *imports = files
+        texts = {name.replace("<text>", "text.lark"): text for name, text in space.compilation.grammar.texts().items()}
+        grammar_copy, *imports = texts
+        files: dict[str, str | bytes] = dict(texts)
+        space_copy = f"{Path(grammar_copy).stem}{SUFFIX}" if space.is_loaded else None
+        if space_copy is not None:  # so that the run can be opened where the grammar cannot be compiled
+            files[space_copy] = pack_space(space.compilation)
         info = {
             "command": command or f"dslc.search.search({space!r}, task={task.name!r})",
             "config": config.to_json(),
             "grammar": {
                 "file": space.file.name,
                 "copy": f"grammar/{grammar_copy}",
+                "space": None if space_copy is None else f"grammar/{space_copy}",
                 "sha256": sha256(space.file.text.encode()).hexdigest(),
-                "imports": {name: sha256(files[name].encode()).hexdigest() for name in imports},
+                "imports": {name: sha256(texts[name].encode()).hexdigest() for name in imports},
                 "start": space.start,
                 "target": space.target,
                 "max_tokens": space.max_tokens,

@@ -79,8 +79,8 @@ class RunStore:
     # --- opening --------------------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, run_dir: Path, info: Mapping[str, Any], files: Mapping[str, str]) -> RunStore:
-        """A new run folder with the grammar `files` (relative path to text) in it.
+    def create(cls, run_dir: Path, info: Mapping[str, Any], files: Mapping[str, str | bytes]) -> RunStore:
+        """A new run folder with the grammar `files` (relative path to content) in it.
 
         Raises:
             DslcError: DSLC622 if the folder has something in it, DSLC621 if a search is creating it.
@@ -98,10 +98,10 @@ class RunStore:
         lock = RunLock(run_dir)
         for leftover in run_dir.glob("samples.sqlite*"):
             leftover.unlink()
-        for name, text in files.items():
+        for name, content in files.items():
             path = run_dir / "grammar" / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
         with closing(sqlite3.connect(run_dir / "samples.sqlite")) as database:
             database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
         store = cls(run_dir, lock, {"format": FORMAT, **info})

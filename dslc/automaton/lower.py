@@ -21,13 +21,8 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.analyze import Facts
 from dslc.language.constraints import Constraint
 from dslc.language.grammar import BnfGrammar
+from dslc.limits import Limit
 
-MAX_SLOTS = 65_536
-"""Most slots of an automaton."""
-MAX_POSITIONS = 2_097_152
-"""Most positions of an automaton."""
-MAX_TABLE_CELLS = 134_217_728
-"""Most cells of the choice tables and the mask together."""
 _MASK_ROWS_AT_ONCE = 4096
 NO_CHOICE = 1 << 30
 """Price of a choice that a slot does not have."""
@@ -289,6 +284,7 @@ class _Tables:
         prices: list[int] = []
         caps: list[int] = []
         known_runs: dict[Run, tuple[int, int]] = {}
+        max_slots, max_positions = Limit.SLOTS.number, Limit.POSITIONS.number
         for slot, symbol in enumerate(slots):  # grows while it is walked
             base, need, cap = slot * width, needs[symbol], 0
             for token, run in self._choices(symbol).items():
@@ -309,13 +305,13 @@ class _Tables:
                 prices.append(extra)
                 cap = max(cap, extra)
             caps.append(cap)
-            if len(slots) > MAX_SLOTS:
-                raise _too_large(start, "slots", MAX_SLOTS)
-            if len(position_slot) > MAX_POSITIONS:
-                raise _too_large(start, "positions", MAX_POSITIONS)
+            if len(slots) > max_slots:
+                raise _too_large(start, "slots", Limit.SLOTS)
+            if len(position_slot) > max_positions:
+                raise _too_large(start, "positions", Limit.POSITIONS)
         num_rows = 1 + sum(cap + 1 for cap in caps)
-        if (num_rows + 2 * len(slots)) * width > MAX_TABLE_CELLS:
-            raise _too_large(start, "table cells", MAX_TABLE_CELLS)
+        if (num_rows + 2 * len(slots)) * width > Limit.TABLE_CELLS.number:
+            raise _too_large(start, "table cells", Limit.TABLE_CELLS)
 
         num_cells = max(1, len(slots)) * width
         run_table = np.zeros(num_cells, np.int32)
@@ -437,12 +433,12 @@ def _make_registers(
     )
 
 
-def _too_large(start: str, what: str, limit: int) -> DslcError:
+def _too_large(start: str, what: str, limit: Limit) -> DslcError:
     return DslcError(
         Diagnostic(
             Code.TABLES_TOO_LARGE,
             Severity.ERROR,
-            f"the automaton of `{start}` has more than {limit} {what}",
-            help="a smaller budget, shorter repetitions or fewer literals make it smaller",
+            f"the automaton of `{start}` has more than {limit.number:,} {what}",
+            help=limit.advise("a smaller budget, shorter repetitions or fewer literals make it smaller"),
         )
     )

@@ -11,8 +11,9 @@ from dslc.checks.rules import check_rules
 from dslc.checks.sizes import check_sizes
 from dslc.checks.target import check_target
 from dslc.diagnostics import Diagnostic, DslcError
-from dslc.language.read import read_grammar
+from dslc.language.grammar import Grammar
 from dslc.pipeline import compile_start, find_grammar
+from dslc.saved_space import is_saved_space, load_compilation
 from dslc.source import SourceFile
 from dslc.space import Space
 
@@ -27,19 +28,39 @@ CHECKS: tuple[Callable[[Space], Iterable[Diagnostic]], ...] = (
 
 
 def check(path: str | Path) -> tuple[Diagnostic, ...]:
-    """Everything there is to say about a grammar file, for each of its starts; never raises for a bad grammar."""
+    """Everything there is to say about a grammar file, for each of its starts; never raises for a bad grammar.
+
+    Of a saved space the grammar in it is checked.
+    """
+    return check_path(path)[1]
+
+
+def check_path(path: str | Path) -> tuple[str, tuple[Diagnostic, ...]]:
+    """As `check`, with the name of the grammar file before it."""
     try:
-        return check_file(find_grammar(path))
+        if is_saved_space(path):
+            saved = load_compilation(path)
+            return saved.grammar.file.name, check_grammar(saved.grammar, saved.diagnostics)
+        file = find_grammar(path)
     except DslcError as error:
-        return error.diagnostics
+        return str(path), error.diagnostics
+    return file.name, check_file(file)
 
 
 def check_file(file: SourceFile) -> tuple[Diagnostic, ...]:
     """As `check`, on a text that is already read."""
+    # Here, since it needs lark, which a saved space does without.
+    from dslc.language.read import read_grammar
+
     try:
         grammar, found = read_grammar(file)
     except DslcError as error:
         return error.diagnostics
+    return check_grammar(grammar, found)
+
+
+def check_grammar(grammar: Grammar, found: Iterable[Diagnostic] = ()) -> tuple[Diagnostic, ...]:
+    """As `check`, on a grammar; `found` is what there was to say when it was read."""
     diagnostics = list(found)
     for start in grammar.pragmas.starts:
         try:

@@ -6,12 +6,11 @@ import sys
 
 import click
 
-from dslc.checks import check_file
+from dslc.checks import check_path
 from dslc.cli.group import Exit
 from dslc.cli.options import GRAMMAR, examples
 from dslc.cli.terminal import Terminal, uses_color
-from dslc.diagnostics import Diagnostic, DslcError, Severity, render_github, render_json, render_text
-from dslc.pipeline import find_grammar
+from dslc.diagnostics import Diagnostic, Severity, render_github, render_json, render_text
 
 
 @click.command(
@@ -36,14 +35,9 @@ def command(grammars: tuple[str, ...], style: str, is_json: bool, is_quiet: bool
     found: list[Diagnostic] = []
     names: list[str] = []
     for grammar in grammars:
-        try:
-            file = find_grammar(grammar)
-        except DslcError as error:
-            names.append(grammar)
-            found.extend(error.diagnostics)
-        else:
-            names.append(file.name)
-            found.extend(check_file(file))
+        name, diagnostics = check_path(grammar)
+        names.append(name)
+        found.extend(diagnostics)
     if is_quiet:
         found = [diagnostic for diagnostic in found if diagnostic.severity is Severity.ERROR]
     _show(found, names, style, is_quiet)

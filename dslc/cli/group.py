@@ -25,6 +25,7 @@ COMMANDS = (
     "new",
     "check",
     "info",
+    "compile",
     "sample",
     "parse",
     "emit",
@@ -208,5 +209,6 @@ Exit codes: 0 done, 1 input at fault, 2 usage, 3 ran but nothing usable,
 def dslc() -> None:
     """Compile a grammar of neural networks, look at it, and search it.
 
-    GRAMMAR is a .lark file, or the bare name of a shipped grammar: activation, conv_net, rnn_cell, ...
+    GRAMMAR is a .lark file, a space saved by `dslc compile`, or the bare name of a shipped grammar: activation,
+    conv_net, rnn_cell, ...
     """

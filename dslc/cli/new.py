@@ -10,8 +10,8 @@ import click
 
 from dslc.cli.options import GRAMMAR, examples, force_option, terminal_options
 from dslc.cli.terminal import Terminal
-from dslc.pipeline import compile_grammar, find_grammar
 from dslc.program.targets import Built, get_target
+from dslc.space import compile as compile_space
 
 _NAME = "space"
 """Name of the grammar file of a starter that is not made from another grammar."""
@@ -56,11 +56,9 @@ def starter_texts(grammar: str | None) -> dict[str, str]:
         name, reward = _NAME, "reward_fit.py"
         texts = {f"{name}.lark": template("space.lark")}
     else:
-        file = find_grammar(grammar)
-        copied = compile_grammar(file).grammar
-        target, name = copied.pragmas.target, Path(file.name).stem
-        texts = copied.texts()
-        has_parameters = target is not None and get_target(target).builds is Built.MODULE
+        space = compile_space(grammar)
+        name, texts = space.name, space.compilation.grammar.texts()
+        has_parameters = space.target is not None and get_target(space.target).builds is Built.MODULE
         reward = "reward_size.py" if has_parameters else "reward_text.py"
     return {
         **texts,

@@ -8,16 +8,12 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.grammar import Literal
 from dslc.language.patterns import CharacterRange, Choice, Concatenation, Pattern, Reference, Regex, Repeat, Text
 from dslc.language.regex_strings import find_unbounded, has_bar_outside_groups, list_regex
+from dslc.limits import Limit
 from dslc.source import Span
-
-LITERAL_LIMIT = 10_000
-"""Most literals of one terminal."""
-LENGTH_LIMIT = 10_000
-"""Most characters of one literal."""
 
 
 def expand_pattern(
-    name: str, pattern: Pattern, definitions: Mapping[str, Pattern], *, limit: int = LITERAL_LIMIT
+    name: str, pattern: Pattern, definitions: Mapping[str, Pattern], *, limit: int = Limit.LITERALS.default
 ) -> tuple[Literal, ...]:
     """All strings that a terminal matches, in order of writing, without repeats.
 
@@ -83,6 +79,7 @@ class _Expansion:
     def expand(self, pattern: Pattern) -> tuple[Literal, ...]:
         match pattern:
             case Text(text, ignore_case):
+                self._check_length(len(text), pattern.span)
                 return (Literal(text, ignore_case, pattern.span),)
             case CharacterRange(first, last):
                 self._check_count(ord(last) - ord(first) + 1, pattern.span)
@@ -143,13 +140,7 @@ class _Expansion:
 
     def _product(self, left: tuple[Literal, ...], right: tuple[Literal, ...], span: Span | None) -> tuple[Literal, ...]:
         longest = sum(max((len(literal.text) for literal in side), default=0) for side in (left, right))
-        if longest > LENGTH_LIMIT:
-            raise self._error(
-                Code.TERMINAL_TOO_LARGE,
-                f"terminal `{self.name}` has a literal of more than {LENGTH_LIMIT:,} characters",
-                span,
-                "build long sentences from several terminals in a rule",
-            )
+        self._check_length(longest, span)
         # Different pairs can give equal strings, so only a large excess is refused before looking.
         self._check_count(len(left) * len(right) // 10, span)
         product = _without_repeats(self._join(a, b, span) for a in left for b in right)
@@ -178,13 +169,23 @@ class _Expansion:
             case Repeat(item, _, maximum):
                 return maximum == 0 or self._is_only_empty(item)
 
+    def _check_length(self, length: int, span: Span | None) -> None:
+        most = Limit.LITERAL_LENGTH.number
+        if length > most:
+            raise self._error(
+                Code.TERMINAL_TOO_LARGE,
+                f"terminal `{self.name}` has a literal of more than {most:,} characters",
+                span,
+                Limit.LITERAL_LENGTH.advise("build long sentences from several terminals in a rule"),
+            )
+
     def _check_count(self, count: int, span: Span | None) -> None:
         if count > self.limit:
             raise self._error(
                 Code.TERMINAL_TOO_LARGE,
                 f"terminal `{self.name}` has more than {self.limit:,} literals",
                 span,
-                "split it into several terminals in a rule, each one choice",
+                Limit.LITERALS.advise("split it into several terminals in a rule, each one choice"),
             )
 
     def _infinite(self, span: Span | None, part: str, bounded: str) -> DslcError:

@@ -36,10 +36,8 @@ from dslc.language.grammar import (
     TerminalUse,
 )
 from dslc.language.print_grammar import ExpressionPrinter
+from dslc.limits import Limit
 from dslc.source import Span
-
-SYMBOL_LIMIT = 200_000
-"""Most symbols in all productions, so that nested repetitions end in an error and not in a full memory."""
 
 _KIND_NAMES = {
     HelperKind.OPTIONAL: "optional",
@@ -69,7 +67,7 @@ def normalize_grammar(grammar: Grammar) -> BnfGrammar:
     rules: list[BnfRule] = []
     num_symbols = 0
     for rule in grammar.rules:
-        writer = _RuleWriter(rule, printer, SYMBOL_LIMIT - num_symbols)
+        writer = _RuleWriter(rule, printer, Limit.SYMBOLS.number - num_symbols)
         rules.extend(writer.write())
         num_symbols += writer.num_symbols
     terminals: tuple[Terminal, ...] = grammar.terminals
@@ -117,9 +115,11 @@ class _RuleWriter:
                 Diagnostic(
                     Code.GRAMMAR_TOO_LARGE,
                     Severity.ERROR,
-                    f"repetitions in rule `{self.rule.name}` make more than {SYMBOL_LIMIT:,} symbols",
+                    f"repetitions in rule `{self.rule.name}` make more than {Limit.SYMBOLS.number:,} symbols",
                     span,
-                    "lower the numbers after `~`, or use `*` and limit the sentence with `//! max_tokens`",
+                    Limit.SYMBOLS.advise(
+                        "lower the numbers after `~`, or use `*` and limit the sentence with `//! max_tokens`"
+                    ),
                 )
             )
 

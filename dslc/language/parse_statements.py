@@ -31,10 +31,9 @@ from dslc.language.syntax import (
     TemplateUse,
     TerminalStatement,
 )
+from dslc.limits import Limit
 from dslc.source import SourceFile, Span
 
-NESTING_LIMIT = 60
-"""Deepest nesting of parentheses and brackets."""
 MAX_SYNTAX_ERRORS = 20
 """Most of them that are told at once."""
 _STATEMENT = re.compile(r"(?<=\n)[^\S\n]*(?:[?!]*\w[\w-]*[^\S\n]*(?:\.\d+)?[^\S\n]*[:={]|%)")
@@ -97,13 +96,13 @@ def _refuse_deep_nesting(root: LarkTree, file: SourceFile) -> None:
     while stack:
         tree, depth = stack.pop()
         depth += tree.data in ("expansions", "maybe")
-        if depth > NESTING_LIMIT:
+        if depth > Limit.NESTING.number:
             raise DslcError(
                 _error(
                     Code.GRAMMAR_TOO_LARGE,
-                    f"parentheses and brackets are nested more than {NESTING_LIMIT} deep",
+                    f"parentheses and brackets are nested more than {Limit.NESTING.number} deep",
                     _tree_span(tree, file),
-                    "give inner groups rules or terminals of their own",
+                    Limit.NESTING.advise("give inner groups rules or terminals of their own"),
                 )
             )
         stack.extend((child, depth) for child in tree.children if isinstance(child, Tree))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dslc.diagnostics import Diagnostic, DslcError, Severity
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.build import RuleBuilder, find_repeated_alternatives
 from dslc.language.collect import collect_definitions
 from dslc.language.collisions import find_collisions
@@ -17,7 +17,6 @@ from dslc.language.constraint_names import check_constraint_names
 from dslc.language.grammar import Grammar
 from dslc.language.imports import ImportedFile, ImportReader, common_terminals
 from dslc.language.lark_parts import AnonymousNames, lark_patterns
-from dslc.language.literals import LITERAL_LIMIT
 from dslc.language.parse_statements import parse_statements
 from dslc.language.pragmas import read_pragmas
 from dslc.language.read_file import read_file as read_file
@@ -25,15 +24,16 @@ from dslc.language.read_file import refuse_bad_characters
 from dslc.language.resolve import note_priorities, resolve_names
 from dslc.language.templates import write_out_templates
 from dslc.language.terminals import TerminalSources, expand_terminals
-from dslc.source import SourceFile
+from dslc.limits import Limit
+from dslc.source import SourceFile, Span
 
 
-def read_grammar(file: SourceFile, *, literal_limit: int = LITERAL_LIMIT) -> tuple[Grammar, tuple[Diagnostic, ...]]:
+def read_grammar(file: SourceFile, *, literal_limit: int | None = None) -> tuple[Grammar, tuple[Diagnostic, ...]]:
     """The grammar that a file holds, with its warnings and notes.
 
     Args:
         file: The grammar file.
-        literal_limit: Most literals of one terminal.
+        literal_limit: Most literals of one terminal; default: the limit `literals`.
 
     Raises:
         DslcError: with every error that could be collected.
@@ -43,11 +43,13 @@ def read_grammar(file: SourceFile, *, literal_limit: int = LITERAL_LIMIT) -> tup
         >>> [terminal.name for terminal in grammar.terminals]
         ['A']
     """
+    _refuse_long_file(file)
     refuse_bad_characters(file)
     diagnostics: list[Diagnostic] = []
     statements = parse_statements(file, diagnostics)
     pragmas, found = read_pragmas(file, [(statement.span.start, statement.span.end) for statement in statements])
     diagnostics.extend(found)
+    _refuse_many_rules(file, len(statements))
     main = ImportedFile(file, statements, is_library=False)
     reader = ImportReader(main, diagnostics)
     definitions = collect_definitions(main, reader)
@@ -58,7 +60,9 @@ def read_grammar(file: SourceFile, *, literal_limit: int = LITERAL_LIMIT) -> tup
     write_out_templates(definitions, anonymous, diagnostics)
     regexes = {name: pattern.to_regexp() for name, pattern in patterns.items()}
     sources = TerminalSources(definitions, regexes, anonymous.found, anonymous.names)
-    terminals, ignores_blank, ignored, found = expand_terminals(sources, literal_limit=literal_limit)
+    terminals, ignores_blank, ignored, found = expand_terminals(
+        sources, literal_limit=Limit.LITERALS.number if literal_limit is None else literal_limit
+    )
     diagnostics.extend(found)
     builder = RuleBuilder(anonymous.names, definitions.rules.values())
     rules = tuple(builder.build_rule(definition) for definition in definitions.rules.values())
@@ -88,3 +92,27 @@ def _arrange(diagnostics: Iterable[Diagnostic], file: SourceFile, reader: Import
         return order.get(diagnostic.span.file.name, -1), diagnostic.span.start, diagnostic.code.value
 
     return sorted(dict.fromkeys(map(show, diagnostics)), key=key)
+
+
+def _refuse_long_file(file: SourceFile) -> None:
+    limit = Limit.CHARACTERS.number
+    if len(file.text) > limit:
+        raise _too_large(
+            f"the file has {len(file.text):,} characters, more than {limit:,}",
+            file.span(limit),
+            Limit.CHARACTERS.advise("a space of that size is better built from terminals with several literals"),
+        )
+
+
+def _refuse_many_rules(file: SourceFile, number: int) -> None:
+    limit = Limit.RULES.number
+    if number > limit:
+        raise _too_large(
+            f"the file has {number:,} rules and terminals, more than {limit:,}",
+            file.span(0),
+            Limit.RULES.advise("join rules that say the same"),
+        )
+
+
+def _too_large(message: str, span: Span, advice: str) -> DslcError:
+    return DslcError(Diagnostic(Code.GRAMMAR_TOO_LARGE, Severity.ERROR, message, span, advice))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 from interegular import parse_pattern
@@ -14,6 +15,7 @@ from interegular.patterns import InvalidSyntax, Unsupported
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.patterns import Regex
+from dslc.language.regex_size import count_steps, refuse_large_regex
 
 _PARTS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
 """Classes, escapes and single characters of a valid regex."""
@@ -116,7 +118,9 @@ def _automaton(pattern: Regex) -> FSM:
         message = f"`{_show(pattern)}` is read as a regex, and comments are written with `//`"
         advice = "begin each line of the comment with `//`"
         raise DslcError(Diagnostic(Code.BAD_LITERAL, Severity.ERROR, message, pattern.span, advice))
-    _compile(pattern)
+    with suppress(RecursionError):  # nested so deeply that the next line refuses it
+        _compile(pattern)
+    refuse_large_regex(pattern)
     for flag, meaning in _REFUSED_FLAGS.items():
         if flag in pattern.flags:
             raise _unsupported(pattern, f"has the flag `{flag}` ({meaning})")
@@ -127,7 +131,8 @@ def _automaton(pattern: Regex) -> FSM:
         # interegular takes a bracket right after the opening one for the closing one.
         source = "".join(re.sub(r"^\[(\^?)\]", r"[\1\]", part) for part in _PARTS.findall(pattern.source))
         source = f"(?s:{source})" if "s" in pattern.flags else source
-        return parse_pattern(source).to_fsm()
+        with count_steps(pattern):
+            return parse_pattern(source).to_fsm()
     except Unsupported as unsupported:
         found = re.search(r"\\\w|[\^$]", str(unsupported))
         if found is not None and "reference" not in str(unsupported):

@@ -9,10 +9,8 @@ from dslc.diagnostics import Code, Diagnostic, Label, Severity
 from dslc.language.definitions import Definitions, RuleDefinition, TerminalDefinition
 from dslc.language.pragmas import Pragmas
 from dslc.language.syntax import Name, Options, TemplateUse, walk_items, walk_rows
+from dslc.limits import Limit
 from dslc.source import SourceFile, Span
-
-REFERENCE_LIMIT = 2_000
-"""Most terminals in a terminal, each counted as often as it stands there when all are written out."""
 
 
 def resolve_names(
@@ -216,13 +214,13 @@ class _Resolver:
         names = [item.text for item in walk_items(terminal.body) if isinstance(item, Name)]
         count = sum(1 + counts.get(used, 0) for used in names)
         # What is built on one that was reported is not reported again.
-        if count > REFERENCE_LIMIT and not self.definitions.broken & {name, *names}:
+        if count > Limit.REFERENCES.number and not self.definitions.broken & {name, *names}:
             self.definitions.broken.add(name)
             self._report(
                 Code.TERMINAL_TOO_LARGE,
-                f"more than {REFERENCE_LIMIT:,} terminals stand in terminal `{name}` when they are written out",
+                f"more than {Limit.REFERENCES.number:,} terminals stand in terminal `{name}` when they are written out",
                 terminal.span,
-                "use each terminal in it once, or make it a rule",
+                Limit.REFERENCES.advise("use each terminal in it once, or make it a rule"),
             )
         if self.definitions.broken & set(names):
             self.definitions.broken.add(name)

@@ -10,7 +10,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.build import build_pattern
 from dslc.language.definitions import Definitions, TerminalDefinition
 from dslc.language.grammar import Literal, Terminal
-from dslc.language.literals import LITERAL_LIMIT, expand_pattern
+from dslc.language.literals import expand_pattern
 from dslc.language.patterns import Pattern, Text
 from dslc.language.syntax import Name, Quoted, only_item, walk_items
 from dslc.source import Span
@@ -30,7 +30,7 @@ class TerminalSources:
 
 
 def expand_terminals(
-    sources: TerminalSources, *, literal_limit: int = LITERAL_LIMIT
+    sources: TerminalSources, *, literal_limit: int
 ) -> tuple[tuple[Terminal, ...], bool, tuple[str, ...], tuple[Diagnostic, ...]]:
     """Terminals of rules; whether a blank is ignored; sources of what is ignored; what is wrong with any of them."""
     expander = _Expander(sources, literal_limit)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslc.automaton import lower
 from dslc.automaton.count import Counts
 from dslc.automaton.lower import Lowering, lower_grammar
 from dslc.automaton.tables import TokenAutomaton
 from dslc.diagnostics import Code, DslcError
 from dslc.language.analyze import Facts
 from dslc.language.grammar import BnfGrammar, BnfRule
+from dslc.limits import Limit
 from dslc.source import SourceFile
 from tests.dslc.random_grammars import lower_text
 
@@ -139,9 +139,9 @@ def test_a_budget_below_the_shortest_sentence_is_refused() -> None:
     assert automaton_of('start: A A A\nA: "a" | "b"\n', 3).min_tokens == 3
 
 
-@pytest.mark.parametrize("limit", ["MAX_SLOTS", "MAX_POSITIONS", "MAX_TABLE_CELLS"])
-def test_tables_past_a_limit_are_refused(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lower, limit, 1)
+@pytest.mark.parametrize("limit", [Limit.SLOTS, Limit.POSITIONS, Limit.TABLE_CELLS])
+def test_tables_past_a_limit_are_refused(limit: Limit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(limit.variable, "1")
     assert code_of('start: A B\nA: "a" | "b"\nB: "c" | "d"\n', 9) is Code.TABLES_TOO_LARGE
 
 

@@ -1,0 +1,56 @@
+"""Limits on work: named in the error that they cause, and raised by an environment variable."""
+
+import pytest
+
+import dslc
+from dslc.diagnostics import Code, DslcError
+from dslc.limits import Limit
+from tests.soaks.limits import CASES, run_cases
+
+PASSED = {
+    Limit.CHARACTERS: "// a comment\nstart: A\nA: /[ab]/\n",
+    Limit.RULES: 'start: a a a\na: "x"\nB: "y"\n',
+    Limit.NESTING: 'start: ((("x" | "y") "z") | "w")\n',
+    Limit.SYMBOLS: 'start: "x"~9\n',
+    Limit.LITERALS: 'start: A\nA: "a" | "b" | "c"\n',
+    Limit.LITERAL_LENGTH: 'start: "abcdefgh"\n',
+    Limit.REFERENCES: 'start: A\nA: B B B\nB: "x"\n',
+    Limit.REGEX_PARTS: "start: A\nA: /abc/\n",
+    Limit.REGEX_CHARACTERS: "start: A\nA: /[a-f]/\n",
+    Limit.REGEX_STEPS: "start: A\nA: /[a-f]x[qz]/\n",
+    Limit.SLOTS: 'start: A B\nA: "a" | "b"\nB: "c" | "d"\n',
+    Limit.POSITIONS: 'start: A B\nA: "a" | "b"\nB: "c" | "d"\n',
+    Limit.TABLE_CELLS: 'start: A B\nA: "a" | "b"\nB: "c" | "d"\n',
+}
+
+
+def test_every_limit_is_tested() -> None:
+    assert set(PASSED) == set(Limit) - {Limit.SAVED_BYTES}  # that one in test_saved_space.py
+
+
+@pytest.mark.parametrize("limit", PASSED, ids=lambda limit: limit.name.lower())
+def test_a_limit_is_named_and_can_be_moved(limit: Limit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dslc.language.regex_strings import _automaton
+
+    dslc.compile_text(PASSED[limit])
+    monkeypatch.setenv(limit.variable, "1")
+    _automaton.cache_clear()
+    with pytest.raises(DslcError) as failure:
+        dslc.compile_text(PASSED[limit])
+    (diagnostic, *_) = failure.value.diagnostics
+    assert diagnostic.code in (Code.GRAMMAR_TOO_LARGE, Code.TERMINAL_TOO_LARGE, Code.TABLES_TOO_LARGE)
+    assert f"the limit `{limit.name.lower()}`: {limit.variable}=2" in (diagnostic.help or "")
+    monkeypatch.setenv(limit.variable, "1000000")
+    dslc.compile_text(PASSED[limit])
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSLC_LIMIT_SYMBOLS", "many")
+    with pytest.raises(DslcError, match="DSLC_LIMIT_SYMBOLS is `many`"):
+        dslc.compile("activation")
+
+
+def test_files_that_ask_for_too_much_end_in_an_error() -> None:
+    """Each in a child with 500 MB; how long it may take is for `make soak SOAK=limits`."""
+    found = run_cases()
+    assert {name: code for name, (code, _) in found.items()} == {name: code for name, (_, code) in CASES.items()}
