@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -226,7 +227,7 @@ class _Object(_Form):
 
 
 class _Choice(_Form):
-    """A union; its members differ in what they are in JSON."""
+    """A union; its members differ in what they are in JSON. A path, which is of one machine, is left out."""
 
     def __init__(self, forms: Mapping[str, _Form]) -> None:
         self.forms = forms
@@ -236,6 +237,8 @@ class _Choice(_Form):
             kind = "object"
         elif isinstance(value, Enum):
             kind = "enum"
+        elif isinstance(value, Path):
+            return None
         else:
             kind = {NoneType: "none", int: "whole", float: "real", str: "text", tuple: "list"}[type(value)]
         return self.forms[kind].write(value, writer)
@@ -294,7 +297,7 @@ def _find_choice(members: Sequence[Any]) -> _Choice:
     if classes:
         forms["object"] = _Object(classes)
     for member in members:
-        if member in classes:
+        if member in classes or member is Path:
             continue
         is_enum = isinstance(member, type) and issubclass(member, Enum)
         kind = "enum" if is_enum else "list" if get_origin(member) is tuple else names.get(member)

@@ -38,8 +38,14 @@ class Lowering:
     """The trimmed grammar."""
     classification: Classification
     automaton: TokenAutomaton
-    constraining: Constraining
-    """The constraints, and what they leave of the grammar."""
+    facts: Facts
+    constraints: tuple[Constraint, ...]
+    """What trees have to obey."""
+
+    @cached_property
+    def constraining(self) -> Constraining:
+        """The constraints, and what they leave of the grammar."""
+        return constrain_grammar(self.facts, self.constraints)
 
     @cached_property
     def decoding(self) -> DecodingTables:
@@ -87,7 +93,7 @@ def lower_grammar(facts: Facts, *, max_budget: int, constraints: Sequence[Constr
             raise explain_contradiction(facts, constraints)
         raise explain_budget(facts, constraints, max_budget, min_tokens)
     automaton = _Tables(split, trimmed, needs, max_budget).make(facts.start, min_tokens, gains)
-    return Lowering(trimmed, classification, automaton, constraining)
+    return Lowering(trimmed, classification, automaton, facts, tuple(constraints))
 
 
 def fewest_tokens(facts: Facts, constraints: Sequence[Constraint]) -> int:

@@ -1,5 +1,7 @@
 """Spaces that count nodes: what is faster elsewhere is exact here, and what cannot be tuned says so."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,19 @@ def test_a_table_that_counts_nothing_cannot_be_tuned() -> None:
     with pytest.raises(DslcError) as error:
         dslc.compile_text(GRAMMAR).starting_table(target_length=2)
     assert error.value.diagnostics[0].code is Code.STARTING_TARGET
+
+
+@pytest.mark.parametrize("name", ["counted", "expression_constrained"])
+def test_constraints_are_saved(name: str, tmp_path: Path) -> None:
+    space = dslc.compile_text(GRAMMAR) if name == "counted" else dslc.compile(name, max_tokens=12)
+    space.save(tmp_path / "space.dslc")
+    loaded = dslc.load(tmp_path / "space.dslc")
+    assert loaded.count() == space.count()
+    for i in range(0, space.count(), max(1, space.count() // 50)):
+        tokens = space[i].tokens
+        assert loaded[i].tokens == tokens
+        for place in range(len(tokens)):
+            assert loaded.allowed(tokens[:place]) == space.allowed(tokens[:place])
+        assert loaded.parse(space[i].text).tokens == tokens
+    with pytest.raises(DslcError):
+        loaded.parse("((aa)a)" if name == "counted" else "sin ( sin ( x ) )")
