@@ -92,7 +92,7 @@ def starting_table(counts: Counts) -> StartingTable:
 def slack_range(counts: Counts) -> list[list[int]]:
     """[slot] numbers of tokens that can fill it within the budget."""
     automaton = counts.automaton
-    max_slack = counts.budget - automaton.min_tokens
+    max_slack = counts.budget - automaton.start_need
     return [
         [n for n, ways in enumerate(row) if ways and n <= need + max_slack]
         for row, need in zip(counts.slot_counts, automaton.need.tolist(), strict=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dslc.automaton.derivation import Derivation, Scanned
 from dslc.automaton.lower import Lowering, lower_grammar
 from dslc.automaton.tables import Token, TokenKind
+from dslc.diagnostics import Code, DslcError, Severity
 from dslc.language.analyze import analyze_grammar
 from dslc.language.grammar import BnfGrammar, RuleUse
 from dslc.language.normalize import normalize_grammar
@@ -22,9 +23,28 @@ STRINGS = ('"x"', '"y"', '"("')
 def random_grammar(seed: int, *, operators: bool) -> PlainGrammar:
     """1 to 4 rules of 1 to 3 alternatives of up to 3 items, over 1 to 3 terminals and strings.
 
-    Rules lean towards what is hard: recursion on the left and alone, empty alternatives, lists.
+    Rules lean towards what is hard: recursion on the left and alone, empty alternatives, lists. What lark refuses for
+    colliding optionals is drawn anew.
     """
     generator = random.Random(seed)
+    while True:
+        grammar = _draw_grammar(generator, operators)
+        if not operators or not _collides(grammar):
+            return grammar
+
+
+def _collides(grammar: PlainGrammar) -> bool:
+    try:
+        read_grammar(SourceFile("random.lark", grammar.text()))
+    except DslcError as error:
+        errors = {found.code for found in error.diagnostics if found.severity is Severity.ERROR}
+        if errors == {Code.COLLIDING_OPTIONALS}:
+            return True
+        raise
+    return False
+
+
+def _draw_grammar(generator: random.Random, operators: bool) -> PlainGrammar:
     names = ["start", "p", "q", "r"][: generator.randint(1, 4)]
     pool = list(LITERALS)
     terminals: dict[str, list[str]] = {}
