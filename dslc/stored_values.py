@@ -354,7 +354,7 @@ def describe_layout(root: type) -> str:
     Example:
         >>> from dslc.source import Span
         >>> print(describe_layout(Span))
-        SourceFile(name: str, text: str)
+        SourceFile(name: str, text: str, folder: None | Path)
         Span(file: SourceFile, start: int, end: int)
     """
     lines = []
@@ -391,7 +391,7 @@ def write_values(value: Any) -> StoredValues:
     Example:
         >>> from dslc.source import SourceFile
         >>> write_values(SourceFile("a.lark", "start:").span(0, 5)).objects
-        [['SourceFile', 'a.lark', 'start:'], ['Span', 0, 0, 5]]
+        [['SourceFile', 'a.lark', 'start:', None], ['Span', 0, 0, 5]]
     """
     writer = _Writer()
     pending = [value]
@@ -420,7 +420,7 @@ def read_values(root: type, objects: Any, arrays: Sequence[Array]) -> Any:
 
     Example:
         >>> from dslc.source import Span
-        >>> read_values(Span, [["SourceFile", "a.lark", "start:"], ["Span", 0, 0, 5]], []).text
+        >>> read_values(Span, [["SourceFile", "a.lark", "start:", None], ["Span", 0, 0, 5]], []).text
         'start'
         >>> read_values(Span, [["SourceFile", "a.lark", 7]], [])
         Traceback (most recent call last):
