@@ -422,7 +422,7 @@ def read_values(root: type, objects: Any, arrays: Sequence[Array]) -> Any:
         >>> from dslc.source import Span
         >>> read_values(Span, [["SourceFile", "a.lark", "start:", None], ["Span", 0, 0, 5]], []).text
         'start'
-        >>> read_values(Span, [["SourceFile", "a.lark", 7]], [])
+        >>> read_values(Span, [["SourceFile", "a.lark", 7, None]], [])
         Traceback (most recent call last):
         dslc.stored_values.StoredValueError: object 0, a SourceFile, `text`: 7 is not str
     """
