@@ -43,6 +43,7 @@ from dslc.program.targets import Built, Target
 from dslc.program.tree import ParseTree
 from dslc.saved_space import is_saved_space, load_compilation, pack_space
 from dslc.source import SourceFile
+from dslc.write_file import write_file
 
 if TYPE_CHECKING:
     from dslc.automaton.lower import Lowering
@@ -119,19 +120,7 @@ class Space:
         Raises:
             DslcError: DSLC583 if it cannot be written.
         """
-        path, content = Path(path), pack_space(self.compilation)
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise DslcError(
-                Diagnostic(
-                    Code.CANNOT_WRITE,
-                    Severity.ERROR,
-                    f"cannot write `{path}`: {error.strerror}",
-                    help="choose a place that exists and is writable",
-                )
-            ) from error
-        return path
+        return write_file(Path(path), pack_space(self.compilation))
 
     # --- exact counting -------------------------------------------------------------------------------------------
 

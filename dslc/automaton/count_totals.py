@@ -8,8 +8,8 @@ from fractions import Fraction
 from itertools import accumulate
 
 from dslc.automaton.count import MAX_CUMULATIVE_CELLS, Counts, no_sentence
-from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
 from dslc.automaton.tables import TokenAutomaton
+from dslc.automaton.walk_prefix import walk_prefix
 
 _Ways = list[dict[int, int]]
 """[tokens] number of ways, by what they add to the total."""
@@ -219,35 +219,14 @@ class TotalCounts(Counts):
         Raises:
             DslcError: DSLC303 if no sentence within the budget and the counts begins with `prefix`.
         """
-        automaton = self.automaton
-        following, choices_of = automaton.scalar.next, automaton.scalar.choices
-        position = automaton.start_position
-        after = [[weight if accepts else 0 for accepts in self._accepts] for weight in weights]
-        stack: list[tuple[int, list[list[int]]]] = []
-        state = start_state(automaton, self.budget)
-        total = self._start_total
-        for used, token in enumerate(prefix):
-            if token not in allowed_tokens(automaton, state):
-                raise no_sentence(f"token {used + 1} of the prefix is not allowed there")
-            state = advance_state(automaton, state, token)
-            total = self._add[total][self._gain[self._slot_base[position] + token]]
-            run, rest = choices_of[position][token][1], following[position]
-            if run:
-                if rest:
-                    stack.append((rest, after))
-                    after = self._weigh_before(rest, after, used + 1)
-                position = run
-            elif rest:
-                position = rest
-            elif stack:
-                position, after = stack.pop()
-            else:
-                position = 0
+        used = len(prefix) + 1
+        by_total = [[weight if accepts else 0 for accepts in self._accepts] for weight in weights]
+        (*chosen_at, position), after = walk_prefix(self, prefix, by_total, self._weigh_before)
         if not position:
             return {}
-        rest, used = following[position], len(prefix) + 1
-        if rest:
-            after = self._weigh_before(rest, after, used)
+        total = self._start_total
+        for place, token in zip(chosen_at, prefix, strict=True):
+            total = self._add[total][self._gain[self._slot_base[place] + token]]
         shares = {}
         for token, run in self.choices[self._slot[position]]:
             row = self._add[self._add[total][self._gain[self._slot_base[position] + token]]]

@@ -93,7 +93,9 @@ def lower_grammar(facts: Facts, *, max_budget: int, constraints: Sequence[Constr
             raise explain_contradiction(facts, constraints)
         raise explain_budget(facts, constraints, max_budget, min_tokens)
     automaton = _Tables(split, trimmed, needs, max_budget).make(facts.start, min_tokens, gains)
-    return Lowering(trimmed, classification, automaton, facts, tuple(constraints))
+    lowering = Lowering(trimmed, classification, automaton, facts, tuple(constraints))
+    vars(lowering)["constraining"] = constraining  # made already; a saved space makes it when first asked for
+    return lowering
 
 
 def fewest_tokens(facts: Facts, constraints: Sequence[Constraint]) -> int:

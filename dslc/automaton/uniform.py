@@ -6,12 +6,13 @@ import math
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from operator import mul
 from typing import Literal
 
-from dslc.automaton.count import Counts, no_sentence
+from dslc.automaton.count import Counts
 from dslc.automaton.count_totals import TotalCounts
-from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
+from dslc.automaton.walk_prefix import walk_prefix
 
 Lengths = Literal["uniform", "even"]
 """`uniform`: every sentence within the budget alike.
@@ -51,36 +52,13 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
     """
     if isinstance(counts, TotalCounts):
         return counts.next_shares(prefix, sentence_weights(counts, lengths))
-    automaton, budget = counts.automaton, counts.budget
-    following, choices_of = automaton.scalar.next, automaton.scalar.choices
-    position = automaton.start_position
-    after = sentence_weights(counts, lengths)
-    stack: list[tuple[int, list[int]]] = []
-    state = start_state(automaton, budget)
-    for used, token in enumerate(prefix):
-        if token not in allowed_tokens(automaton, state):
-            raise no_sentence(f"token {used + 1} of the prefix is not allowed there")
-        state = advance_state(automaton, state, token)
-        run, rest = choices_of[position][token][1], following[position]
-        if run:
-            if rest:
-                stack.append((rest, after))
-                after = _weights_before(counts, rest, after, used + 1)
-            position = run
-        elif rest:
-            position = rest
-        elif stack:
-            position, after = stack.pop()
-        else:
-            position = 0
-    if not position:
+    used = len(prefix) + 1
+    positions, after = walk_prefix(counts, prefix, sentence_weights(counts, lengths), partial(_weights_before, counts))
+    if not positions[-1]:
         return {}
-    rest, used = following[position], len(prefix) + 1
-    if rest:
-        after = _weights_before(counts, rest, after, used)
     weights = {
         token: sum(map(mul, counts.position_counts[run], after[used:]))
-        for token, run in counts.choices[automaton.slot[position]]
+        for token, run in counts.choices[counts.automaton.slot[positions[-1]]]
     }
     total = sum(weights.values())
     return {token: Fraction(weight, total) for token, weight in weights.items() if weight}

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity, render_json, render_text
+from dslc.write_file import cannot_write, write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,9 @@ class Terminal:
         self.refuse_existing(path, is_forced=is_forced)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
         except OSError as error:
-            raise DslcError(
-                Diagnostic(
-                    Code.CANNOT_WRITE,
-                    Severity.ERROR,
-                    f"cannot write `{path}`: {error.strerror}",
-                    help="choose a place that exists and is writable",
-                )
-            ) from error
+            raise cannot_write(path, error) from error
+        write_file(path, content if isinstance(content, bytes) else content.encode())
         self.say(f"wrote {path}")
         return path
 

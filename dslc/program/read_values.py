@@ -66,6 +66,25 @@ def read_value(target: str, tree: ParseTree, words: tuple[str, ...] = ()) -> Val
     return Value(scope, read_number(tree, leaf, meaning))
 
 
+def read_pair(target: str, tree: ParseTree, spec: AliasSpec, word: str) -> tuple[Value, Value]:
+    """The two numbers that a node of a sum holds, and nothing else.
+
+    Args:
+        target: whose sentence it is.
+        tree: the node.
+        spec: what the target takes it for.
+        word: what else a value before training can be.
+
+    Raises:
+        DslcError: DSLC404 for other children, and as `read_value`.
+    """
+    subtrees = [child for child in tree.children if isinstance(child, ParseTree)]
+    if len(subtrees) != 2 or len(tree.children) != 2:
+        raise wrong_children(target, tree, spec.children)
+    first, second = (read_value(target, subtree, (word,)) for subtree in subtrees)
+    return first, second
+
+
 def read_number(tree: ParseTree, leaf: Leaf, meaning: str, low: float = -math.inf, high: float = math.inf) -> float:
     """The literal of a leaf as a finite number, `low` to `high`.
 

@@ -17,6 +17,7 @@ from dslc.program.draw.layout import place_figure
 from dslc.program.draw.rasterize import rasterize_svg
 from dslc.program.draw.write_dot import write_dot
 from dslc.program.draw.write_svg import write_svg
+from dslc.write_file import write_file
 
 MAX_BOXES = 2000
 """Most boxes that are laid out; DOT text has no limit."""
@@ -64,19 +65,7 @@ class Drawing(ABC):
             DslcError: DSLC581 for another suffix, DSLC583 where the file cannot be written.
         """
         path = Path(path)
-        content = render_as(self, path)
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise DslcError(
-                Diagnostic(
-                    Code.CANNOT_WRITE,
-                    Severity.ERROR,
-                    f"cannot write `{path}`: {error.strerror}",
-                    help="choose a place that exists and is writable",
-                )
-            ) from error
-        return path
+        return write_file(path, render_as(self, path))
 
     def _repr_svg_(self) -> str:
         return self.svg

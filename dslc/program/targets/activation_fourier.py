@@ -30,7 +30,15 @@ from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
 from dslc.program.op_tables.series import initial_values
-from dslc.program.read_values import VALUE_ALIASES, Value, check_one_kind, number_text, read_number, read_value
+from dslc.program.read_values import (
+    VALUE_ALIASES,
+    Value,
+    check_one_kind,
+    number_text,
+    read_number,
+    read_pair,
+    read_value,
+)
 from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.targets.activation import VALUES
 from dslc.program.tree import Leaf, ParseTree
@@ -113,7 +121,9 @@ def _elaborate_series(tree: ParseTree) -> Graph:
     half_period, margin = _read_interval(interval)
     values = [read_value(TARGET.name, first, (TANH,))]
     for harmonic in harmonics:
-        values.extend(_read_harmonic(harmonic))
+        if harmonic.name != "harmonic":
+            raise unknown_name(TARGET.name, harmonic, ("harmonic",))
+        values.extend(read_pair(TARGET.name, harmonic, ALIASES["harmonic"], TANH))
     fitted = fit_tanh(half_period, margin, len(harmonics)) if any(value.number is None for value in values) else ()
     values = [_resolve_word(value, place, fitted) for place, value in enumerate(values)]
     check_one_kind(tree, values)
@@ -136,15 +146,6 @@ def _read_interval(interval: ParseTree) -> tuple[float, float]:
     return half_period, read_number(
         interval, leaves[1], f"a margin T, a number from 0 to L = {limit}", 0.0, half_period
     )
-
-
-def _read_harmonic(harmonic: ParseTree) -> list[Value]:
-    if harmonic.name != "harmonic":
-        raise unknown_name(TARGET.name, harmonic, ("harmonic",))
-    subtrees = [child for child in harmonic.children if isinstance(child, ParseTree)]
-    if len(subtrees) != 2 or len(harmonic.children) != 2:
-        raise wrong_children(TARGET.name, harmonic, ALIASES["harmonic"].children)
-    return [read_value(TARGET.name, subtree, (TANH,)) for subtree in subtrees]
 
 
 def _resolve_word(value: Value, place: int, fitted: tuple[float, ...]) -> Value:

@@ -30,7 +30,7 @@ from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
 from dslc.program.op_tables.series import initial_values
-from dslc.program.read_values import VALUE_ALIASES, Value, check_one_kind, number_text, read_value
+from dslc.program.read_values import VALUE_ALIASES, Value, check_one_kind, number_text, read_pair
 from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.targets.activation import VALUES
 from dslc.program.tree import ParseTree
@@ -105,7 +105,7 @@ def _elaborate_hinges(tree: ParseTree) -> Graph:
             raise wrong_children(TARGET.name, tree, ("any number of `hinge`",))
         if child.name != "hinge":
             raise unknown_name(TARGET.name, child, ("hinge",))
-        values.extend(_read_hinge(child))
+        values.extend(read_pair(TARGET.name, child, ALIASES["hinge"], RANDOM))
     check_one_kind(tree, values)
     builder = GraphBuilder()
     x = builder.add_input("x", VALUES)
@@ -116,14 +116,6 @@ def _elaborate_hinges(tree: ParseTree) -> Graph:
         return builder.finish(rectified)
     hinges = builder.add("hinges", x, attributes=attributes, rule="hinge", tokens=place)
     return builder.finish(builder.add("add", rectified, hinges, rule=tree.name, tokens=place))
-
-
-def _read_hinge(hinge: ParseTree) -> tuple[Value, Value]:
-    subtrees = [child for child in hinge.children if isinstance(child, ParseTree)]
-    if len(subtrees) != 2 or len(hinge.children) != 2:
-        raise wrong_children(TARGET.name, hinge, ALIASES["hinge"].children)
-    slope, offset = (read_value(TARGET.name, subtree, (RANDOM,)) for subtree in subtrees)
-    return slope, offset
 
 
 def _name_values(values: list[Value]) -> dict[str, AttributeValue] | None:
