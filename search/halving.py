@@ -59,6 +59,10 @@ class Halving:
         if running:
             self._curves[rung].append(running)
 
+    def trained(self) -> dict[str, int]:
+        """The highest rung that each program has been trained on."""
+        return {program_hash: rung for rung, rewards in enumerate(self._rewards) for program_hash in rewards}
+
     def promotions(self) -> list[Promotion]:
         """Programs that have earned the next rung and are not there yet, best first; noted as promoted."""
         found = []
@@ -134,3 +138,22 @@ class Reporter:
         self.curve[step] = value
         self._best = max(self._best, value)
         return self._best >= self._cutoffs.get(step, -math.inf)
+
+
+REPORTED = "reported at step "
+"""What the metrics of a child begin with that tell what it reported."""
+
+
+def curve_to_metrics(curve: Mapping[int, float]) -> dict[str, float]:
+    """What a child reported, as metrics for the record.
+
+    Example:
+        >>> curve_to_metrics({0: -1.5})
+        {'reported at step 0': -1.5}
+    """
+    return {f"{REPORTED}{step}": value for step, value in curve.items()}
+
+
+def curve_from_metrics(metrics: Mapping[str, float]) -> dict[int, float]:
+    """The inverse of `curve_to_metrics`; other metrics are left out."""
+    return {int(name.removeprefix(REPORTED)): value for name, value in metrics.items() if name.startswith(REPORTED)}

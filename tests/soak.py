@@ -4,6 +4,7 @@ python -m tests.soak builds --count 2000    uniform samples of every shipped gra
 python -m tests.soak constraints --count 2000  random grammars with constraints against filtered brute force
 python -m tests.soak families --count 10    piecewise-linear against Fourier: span, learnability, accuracy
 python -m tests.soak fuzz --count 200000    mutated grammar files: no traceback, no hang, no wrong mask
+python -m tests.soak halving --count 5     promoted children against all trained in full: accuracy, CPU time
 python -m tests.soak kill --count 200       kill -9 at random moments, then resume
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
 python -m tests.soak limits --count 1      grammar files that ask for too much: refused within 2 s and 500 MB
@@ -26,6 +27,7 @@ from tests.soaks.builds import soak_builds
 from tests.soaks.constraints import soak_constraints
 from tests.soaks.families import soak_families
 from tests.soaks.fuzz import soak_fuzz
+from tests.soaks.halving import soak_halving
 from tests.soaks.kill import soak_kill
 from tests.soaks.learning import soak_learning
 from tests.soaks.limits import soak_limits
@@ -37,6 +39,7 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "constraints": (soak_constraints, 2000),
     "families": (soak_families, 10),
     "fuzz": (soak_fuzz, 200_000),
+    "halving": (soak_halving, 5),
     "kill": (soak_kill, 200),
     "learning": (soak_learning, 5),
     "limits": (soak_limits, 1),
