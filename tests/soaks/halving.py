@@ -1,4 +1,4 @@
-"""Cheap children: does a search that promotes them find as good a network as one that trains all in full, at what cost?"""
+"""Cheap children: is the best of a search that promotes them as good as where all are trained in full, and cheaper?"""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def soak_halving(count: int) -> str:
     cost = {arm: sum(results[arm, seed]["cpu_seconds"] for seed in range(count)) for arm in ARMS}
     share = cost["halving"] / cost["full"]
     figures = (
-        f"accuracy of the best, retrained with {RETRAININGS} seeds, mean of {count}: {means['halving']:.4f} with halving, "
+        f"accuracy of the best, retrained with {RETRAININGS} seeds: {means['halving']:.4f} with halving, "
         f"{means['full']:.4f} in full, at {share:.2f} of the CPU time"
     )
     assert means["halving"] >= means["full"], figures
