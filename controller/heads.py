@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dslc.automaton.heads import AnchorTokens, Heads, PointerTokens
 from dslc.controller.presets import Preset
-from dslc.controller.tracking import NodeTracker, count_rows
+from dslc.controller.tracking import count_rows, make_tracker
 
 _NOT_YET = torch.iinfo(torch.int64).max
 """Number of finished nodes at a step that has not come."""
@@ -122,21 +122,27 @@ class PolicyHeads(nn.ModuleDict):
 
 
 class HeadStepper:
-    """The heads one step at a time, without a gradient, with the weights of the moment at which it was made."""
+    """The heads one step at a time, without a gradient, with the weights of the moment at which it was made.
+
+    Few calls matter here as in `dslc.controller.stepper`: W_item and W_now are one product, and what is not finished is
+    a row of zeros in the memory of items.
+    """
 
     @torch.no_grad()
-    def __init__(self, heads: PolicyHeads, batch_size: int, budget: int, device: torch.device) -> None:
+    def __init__(self, heads: PolicyHeads, num_tokens: int, batch_size: int, budget: int, device: torch.device) -> None:
         assert heads.heads is not None, "a space without heads needs no stepper"
-        self.tracker = NodeTracker(heads.heads.marks, batch_size, budget, device)
-        self._anchors, self._pointers = heads.heads.anchors, heads.heads.pointers
-        self._modules = heads
+        self.tracker = make_tracker(heads.heads.marks, batch_size, budget, device)
         self._sequences = torch.arange(batch_size, device=device)
-        rules = len(heads.heads.marks.rules)
-        self._finished = torch.full((rules, batch_size, budget), _NOT_YET, device=device)
-        self._rows = {anchor.terminal: torch.zeros_like(self._sequences) for anchor in self._anchors}
-        self._memory: dict[str, Tensor] = {}
-        self._targets = {each.terminal: torch.tensor(each.targets, device=device) for each in self._pointers}
-        self._tokens = {each.terminal: torch.tensor(each.tokens, device=device) for each in self._pointers}
+        # Read by searchsorted, a number that no node has at the steps that have not come.
+        self._finished = [
+            torch.full((batch_size, budget), _NOT_YET, device=device) for _ in range(len(heads.heads.marks.rules))
+        ]
+        self._anchors = [
+            _AnchorStep(each, heads.head(each.terminal), num_tokens, self._sequences) for each in heads.heads.anchors
+        ]
+        self._pointers = [
+            _PointerStep(each, heads.head(each.terminal), self._sequences) for each in heads.heads.pointers
+        ]
 
     @torch.no_grad()
     def write_logits(
@@ -154,43 +160,94 @@ class HeadStepper:
             previous: The token before.
             position: Number of tokens that precede.
         """
-        now_finished = self.tracker.finished
-        self._finished[:, :, position] = now_finished.t()
+        now_finished = self.tracker.finished.unbind(1)
+        for finished, numbers in zip(self._finished, now_finished, strict=True):
+            finished[:, position] = numbers
         for anchor in self._anchors:
-            head, finished = self._modules.head(anchor.terminal), self._finished[anchor.rule]
-            numbers = now_finished[:, anchor.rule]
-            row = self._rows[anchor.terminal] + ((previous == anchor.yes) | (previous == anchor.no))
-            if position:
-                row.masked_fill_(numbers > finished[:, position - 1], 0)
-            self._rows[anchor.terminal] = row
-            place, exists = _find_items(finished, row[:, None], numbers[:, None])
-            items = self._remember(anchor.terminal, hidden @ head.item.t(), position)[place[:, 0], self._sequences]
-            scores = head(items * exists, hidden @ head.now.t())
-            logits[:, anchor.yes] = scores
-            logits[:, anchor.no] = 0.0
+            anchor.write(logits, hidden, previous, self._finished[anchor.tokens.rule], position)
         for pointer in self._pointers:
-            head, finished = self._modules.head(pointer.terminal), self._finished[pointer.rule]
-            targets = self._targets[pointer.terminal]
-            nodes = (targets - pointer.num_inputs).clamp(min=0).expand(len(logits), -1)
-            numbers = now_finished[:, pointer.rule, None]
-            place, exists = _find_items(finished, nodes, numbers)
-            memory = self._remember(pointer.terminal, hidden @ head.item.t(), position)
-            items = _put_inputs(memory[place, self._sequences[:, None]], targets, head, pointer)
-            items = items * (exists | (targets < pointer.num_inputs))[:, :, None]
-            logits[:, self._tokens[pointer.terminal]] = head(items, (hidden @ head.now.t())[:, None])
+            pointer.write(logits, hidden, self._finished[pointer.tokens.rule], position)
 
-    def _remember(
-        self, name: str, items: Float[Tensor, "batch hidden"], position: int
-    ) -> Float[Tensor, "time batch hidden"]:
-        """The items of all steps so far, in a buffer that grows by doubling."""
-        memory = self._memory.get(name)
-        if memory is None or position == len(memory):
-            grown = items.new_zeros(max(16, 2 * position), *items.shape)
-            if memory is not None:
-                grown[:position] = memory
-            memory = self._memory[name] = grown
-        memory[position] = items
-        return memory
+
+class _Memory:
+    """W_item times the states of all steps so far, behind a row of zeros, in a buffer that grows by doubling."""
+
+    def __init__(self, head: NodeHead, sequences: Int64[Tensor, "batch"]) -> None:
+        self._weights = torch.cat((head.item, head.now)).t().contiguous()
+        self._rows = torch.zeros(16, len(sequences), len(head.item), device=sequences.device)
+
+    def add(
+        self, hidden: Float[Tensor, "batch hidden"], position: int
+    ) -> tuple[Float[Tensor, "row hidden"], Float[Tensor, "batch hidden"]]:
+        """Rows of all steps, those of step t from (t + 1) * batch on, and W_now times the state."""
+        items, now = (hidden @ self._weights).chunk(2, 1)
+        if position + 1 == len(self._rows):
+            self._rows = torch.cat((self._rows, torch.zeros_like(self._rows)))
+        self._rows[position + 1] = items
+        return self._rows.view(-1, self._rows.shape[2]), now
+
+
+class _AnchorStep:
+    """One anchor of a `HeadStepper`."""
+
+    def __init__(
+        self, tokens: AnchorTokens, head: NodeHead, num_tokens: int, sequences: Int64[Tensor, "batch"]
+    ) -> None:
+        self.tokens = tokens
+        self._sequences = sequences
+        self._memory = _Memory(head, sequences)
+        self._score = head.score.detach()
+        self._row = torch.zeros_like(sequences)
+        self._is_answer = torch.zeros(num_tokens + 1, dtype=torch.int64, device=sequences.device)
+        self._is_answer[[tokens.yes, tokens.no]] = 1
+        self._before = torch.zeros_like(sequences)
+
+    def write(
+        self,
+        logits: Float[Tensor, "batch token"],
+        hidden: Float[Tensor, "batch hidden"],
+        previous: Int32[Tensor, "batch"],
+        finished: Int64[Tensor, "batch time"],
+        position: int,
+    ) -> None:
+        row = self._row.add_(self._is_answer.index_select(0, previous))
+        numbers = finished[:, position]
+        row.masked_fill_(numbers > self._before, 0)
+        self._before = numbers
+        # Row 0 of the memory stands for what is not finished yet.
+        place = torch.searchsorted(finished, row[:, None], right=True)[:, 0].add_(1).masked_fill_(row >= numbers, 0)
+        rows, now = self._memory.add(hidden, position)
+        items = rows.index_select(0, place.mul_(len(row)).add_(self._sequences))
+        logits[:, self.tokens.yes] = items.add_(now).tanh_() @ self._score
+        logits[:, self.tokens.no] = 0.0
+
+
+class _PointerStep:
+    """One pointer of a `HeadStepper`."""
+
+    def __init__(self, tokens: PointerTokens, head: NodeHead, sequences: Int64[Tensor, "batch"]) -> None:
+        self.tokens = tokens
+        self._sequences = sequences[:, None]
+        self._memory = _Memory(head, sequences)
+        self._score = head.score.detach()
+        self._head = head
+        self._targets = torch.tensor(tokens.targets, device=sequences.device)
+        self._nodes = (self._targets - tokens.num_inputs).clamp(min=0).repeat(len(sequences), 1)
+        self._tokens = torch.tensor(tokens.tokens, device=sequences.device)
+
+    def write(
+        self,
+        logits: Float[Tensor, "batch token"],
+        hidden: Float[Tensor, "batch hidden"],
+        finished: Int64[Tensor, "batch time"],
+        position: int,
+    ) -> None:
+        place = torch.searchsorted(finished, self._nodes, right=True).add_(1)
+        place.masked_fill_(self._nodes >= finished[:, position, None], 0)
+        rows, now = self._memory.add(hidden, position)
+        items = rows[place.mul_(len(logits)).add_(self._sequences)]
+        items = _put_inputs(items, self._targets, self._head, self.tokens)
+        logits[:, self._tokens] = torch.tanh(items + now[:, None]) @ self._score
 
 
 def _find_items(

@@ -13,7 +13,7 @@ from dslc.controller.heads import HeadStepper
 from dslc.controller.masking import Runtime, masked_divergence, masked_entropy, masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.stepper import Stepper
-from dslc.controller.tracking import NodeTracker
+from dslc.controller.tracking import make_tracker
 
 CHECK_EVERY = 16
 """Steps between two looks whether all sequences are done; on a GPU each look waits for the device."""
@@ -93,7 +93,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     stepper = Stepper(policy, batch_size)
     heads = None
     if policy.automaton.heads is not None:
-        heads = HeadStepper(policy.heads, batch_size, policy.budget, policy.device)
+        heads = HeadStepper(policy.heads, policy.automaton.num_tokens, batch_size, policy.budget, policy.device)
     start_logits = policy.blocked_logits
     previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
@@ -191,7 +191,7 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     masks: list[Tensor] = []
     finished: list[Tensor] = []
     heads = policy.automaton.heads
-    tracker = None if heads is None else NodeTracker(heads.marks, len(padded), policy.budget, policy.device)
+    tracker = None if heads is None else make_tracker(heads.marks, len(padded), policy.budget, policy.device)
     for column in columns:
         seen, row = observe(runtime, previous)
         if policy.automaton.registers is not None:

@@ -1,20 +1,25 @@
-"""How many nodes of some rules are finished, for a batch of sequences: the walk of `dslc.automaton.heads` in torch."""
+"""How many nodes of some rules are finished, for a batch of sequences: the walk of `dslc.automaton.heads`.
+
+As for masks there are two of one interface with tensors in it: numpy's is faster on a CPU, torch's steps on any device
+without a host synchronisation. `make_tracker` picks.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from jaxtyping import Int, Int32, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.automaton.heads import NodeMarks
 
 
-class NodeTracker:
+class TorchNodeTracker:
     """Numbers of finished nodes, in step with a runtime; no host synchronisation, and no loop over nodes."""
 
     def __init__(self, marks: NodeMarks, batch_size: int, budget: int, device: torch.device | str = "cpu") -> None:
-        def move(array: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Tensor:
+        def move(array: NDArray[np.int32]) -> Tensor:
             return torch.from_numpy(np.array(array)).to(device, torch.int64)
 
         self._slot_base, self._next, self._behind = move(marks.slot_base), move(marks.next), move(marks.behind)
@@ -31,7 +36,7 @@ class NodeTracker:
 
     @property
     def finished(self) -> Int64[Tensor, "batch rule"]:
-        """Nodes of each rule that are finished so far."""
+        """Nodes of each rule that are finished so far; a step leaves what was given out as it is."""
         return self._finished
 
     def advance(self, tokens: Int[Tensor, "batch"]) -> None:
@@ -49,6 +54,58 @@ class NodeTracker:
         popped_from = self._offset + self._depth
         self._top = torch.where(enters, run, self._stack.index_select(0, popped_from))
         self._pending = torch.where(enters[:, None], closes, self._kept.index_select(0, popped_from))
+
+
+class NumpyNodeTracker:
+    """As `TorchNodeTracker`, on a CPU. Rules are the first axis, so that a step is one of long rows."""
+
+    def __init__(self, marks: NodeMarks, batch_size: int, budget: int) -> None:
+        self._slot_base, self._next = marks.slot_base.astype(np.intp), marks.next.astype(np.intp)
+        self._run = marks.run.astype(np.intp)
+        self._behind, self._lead = marks.behind.T.astype(np.intp), marks.lead.T.astype(np.intp)
+        width = budget + 2
+        rules = len(marks.rules)
+        self._top = np.full(batch_size, marks.start_position, np.intp)
+        self._place = np.arange(batch_size) * width + 1
+        """Above the innermost return address."""
+        self._bottom = np.arange(batch_size) * width
+        self._stack = np.zeros(batch_size * width, np.intp)
+        self._pending = np.zeros((rules, batch_size), np.intp)
+        self._kept = np.zeros((rules, batch_size * width), np.intp)
+        self._finished = np.repeat(marks.start_finished.astype(np.intp)[:, None], batch_size, 1)
+
+    @property
+    def finished(self) -> Int64[Tensor, "batch rule"]:
+        """See `TorchNodeTracker`."""
+        return torch.from_numpy(self._finished.T)
+
+    def advance(self, tokens: Int[Tensor, "batch"]) -> None:
+        """See `TorchNodeTracker`."""
+        top, place = self._top, self._place
+        cell = self._slot_base.take(top) + tokens.numpy()
+        following, run = self._next.take(top), self._run.take(cell)
+        ends, is_last = run == 0, following == 0
+        closes = self._behind.take(top, 1)
+        closes += self._pending * is_last
+        self._finished = self._finished + self._lead.take(cell, 1) + closes * ends
+        self._stack[place] = following
+        self._kept[:, place] = self._pending
+        place = place + ~is_last
+        place -= ends
+        self._place = np.maximum(place, self._bottom, out=place)
+        self._top = np.where(ends, self._stack.take(place), run)
+        self._pending = np.where(ends, self._kept.take(place, 1), closes)
+
+
+NodeTracker = TorchNodeTracker | NumpyNodeTracker
+"""Numbers of finished nodes of a batch, as tensors on its device."""
+
+
+def make_tracker(marks: NodeMarks, batch_size: int, budget: int, device: torch.device | str = "cpu") -> NodeTracker:
+    """The faster tracker for a device."""
+    if torch.device(device).type == "cpu":
+        return NumpyNodeTracker(marks, batch_size, budget)
+    return TorchNodeTracker(marks, batch_size, budget, device)
 
 
 def count_rows(

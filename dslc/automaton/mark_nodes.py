@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dslc.automaton.classification import Part, Reduction
-from dslc.automaton.heads import AnchorTokens, Heads, NodeMarks
+from dslc.automaton.heads import AnchorTokens, Heads, NodeMarks, PointerTokens
 from dslc.automaton.lower import Lowering, price_symbols
 from dslc.language.anchor_names import yes_literal
 from dslc.language.anchors import Anchor
@@ -22,40 +22,67 @@ Numbers = tuple[int, ...]
 """How many nodes of each rule."""
 
 
-def make_heads(lowering: Lowering, anchors: Sequence[Anchor]) -> Heads | None:
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A terminal whose literals are numbers: those below `num_inputs` name inputs, the others finished nodes."""
+
+    terminal: str
+    rule: str
+    """Name of the nodes, a rule or an alias."""
+    num_inputs: int
+
+
+def make_heads(lowering: Lowering, anchors: Sequence[Anchor], references: Sequence[Reference] = ()) -> Heads | None:
     """The heads that a policy over a space has; None where no terminal that is sampled from this start has one.
 
     Raises:
         DslcError: DSLC221 if it is not known before the content of a `?rule` whether trees show its node.
     """
-    bnf, classification = lowering.bnf, lowering.classification
-    sampled = {
-        terminal.name: tokens
-        for terminal, tokens in zip(bnf.terminals, classification.literal_tokens, strict=True)
-        if len(tokens) == 2
+    bnf = lowering.bnf
+    tokens = {
+        terminal.name: ids
+        for terminal, ids in zip(bnf.terminals, lowering.classification.literal_tokens, strict=True)
+        if ids
     }
-    used = [anchor for anchor in anchors if anchor.terminal in sampled]
-    if not used:
+    asking = [anchor for anchor in anchors if anchor.terminal in tokens]
+    pointing = [reference for reference in references if reference.terminal in tokens]
+    if not asking and not pointing:
         return None
-    visibility = find_visibility(bnf)
-    for anchor in used:
-        if Visibility.UNDECIDED in visibility.get(anchor.rule, ()):
-            raise undecided_error(anchor, anchor.rule)
-    rules = tuple(dict.fromkeys(anchor.rule for anchor in used))
+    for anchor in asking:
+        _refuse_undecided(bnf, anchor)
+    rules = tuple(dict.fromkeys([*(anchor.rule for anchor in asking), *(each.rule for each in pointing)]))
     found = []
-    for anchor in used:
-        tokens = sampled[anchor.terminal]
+    for anchor in asking:
+        ids = tokens[anchor.terminal]
         yes = yes_literal(bnf.terminal_by_name[anchor.terminal].literals)
-        found.append(AnchorTokens(anchor.terminal, rules.index(anchor.rule), tokens[yes], tokens[1 - yes]))
-    return Heads(mark_nodes(lowering, rules), tuple(found))
+        found.append(AnchorTokens(anchor.terminal, rules.index(anchor.rule), ids[yes], ids[1 - yes]))
+    pointers = [
+        PointerTokens(
+            each.terminal,
+            rules.index(each.rule),
+            each.num_inputs,
+            tokens[each.terminal],
+            tuple(int(literal.text) for literal in bnf.terminal_by_name[each.terminal].literals),
+        )
+        for each in pointing
+    ]
+    return Heads(mark_nodes(lowering, rules), tuple(found), tuple(pointers))
+
+
+def _refuse_undecided(bnf: BnfGrammar, anchor: Anchor) -> None:
+    visibility = find_visibility(bnf)
+    for rule, shapes in bnf.node_shapes.items():
+        for shape, seen in zip(shapes, visibility[rule], strict=True):
+            if seen is Visibility.UNDECIDED and anchor.rule in (shape.name, shape.rule):
+                raise undecided_error(anchor, rule)
 
 
 def mark_nodes(lowering: Lowering, rules: Sequence[str]) -> NodeMarks:
-    """When nodes of some rules are finished, for every sentence of the automaton.
+    """When nodes of some rules or aliases are finished, for every sentence of the automaton.
 
-    Counted are the nodes that trees show, whatever their alias. A node is finished with the last token that something
-    in it is decided by; a step of a left list ends before it is decided whether another follows, and the nodes of a
-    right list, each of which holds those behind it, end with the stop.
+    Counted are the nodes that trees show, those of a rule whatever their alias. A node is finished with the last token
+    that decides something in it; a step of a left list ends before it is decided whether another follows, and the nodes
+    of a right list, each of which holds those behind it, end with the stop.
     """
     return _Marking(lowering, tuple(rules)).make()
 
@@ -224,7 +251,7 @@ def _weigh_reductions(bnf: BnfGrammar, reductions: Sequence[Reduction], rules: S
     for each in reductions:
         shape = bnf.node_shapes[each.rule][each.production]
         is_shown = visibility[each.rule][each.production] is Visibility.SHOWN
-        weights.append(tuple(int(is_shown and shape.rule == rule) for rule in rules))
+        weights.append(tuple(int(is_shown and rule in (shape.name, shape.rule)) for rule in rules))
     return weights
 
 

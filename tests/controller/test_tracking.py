@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dslc.automaton.mark_nodes import mark_nodes
-from dslc.controller.tracking import NodeTracker, count_rows
+from dslc.controller.tracking import NumpyNodeTracker, TorchNodeTracker, count_rows
 from tests.dslc.random_grammars import compile_plain, random_grammar
 from tests.oracle_derivations import Derivations, Label, PlainGrammar, Tree
 
@@ -86,12 +86,15 @@ def check_tracker(grammar: PlainGrammar, budget: int) -> int:
     marks = mark_nodes(compiled.lowering, rules)
     found = [derivations.count_before(tree, [names[rule] for rule in rules]) for tree in trees]
     time = max(len(labels) for labels, _ in found)
-    tracker = NodeTracker(marks, len(trees), max(time, 1))
+    size = (marks, len(trees), max(time, 1))
+    trackers = (TorchNodeTracker(*size), NumpyNodeTracker(*size))
     for step in range(time + 1):
         expected = [numbers[min(step, len(labels))] for labels, numbers in found]
-        np.testing.assert_array_equal(tracker.finished.numpy(), expected, err_msg=f"{grammar.text()}\nstep {step}")
+        for tracker in trackers:
+            np.testing.assert_array_equal(tracker.finished.numpy(), expected, err_msg=f"{grammar.text()}\nstep {step}")
         tokens = [token_of[labels[step]] if step < len(labels) else automaton.pad_id for labels, _ in found]
-        tracker.advance(torch.tensor(tokens, dtype=torch.int32))
+        for tracker in trackers:
+            tracker.advance(torch.tensor(tokens, dtype=torch.int32))
     return len(trees)
 
 
