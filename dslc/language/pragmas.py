@@ -54,7 +54,7 @@ FORMS = {
     **CONSTRAINT_FORMS,
 }
 """The pragmas and how each is written."""
-LATER_WORDS = ("ref", "anchor")
+LATER_WORDS = ("anchor",)
 """Words that are pragmas, and that this version refuses."""
 
 _LINE = re.compile(r"^[^\S\n]*//!(.*)$", re.MULTILINE)
