@@ -9,10 +9,11 @@ from pathlib import Path
 from dslc.automaton.constrain import constrain_grammar
 from dslc.automaton.longest import longest_sentence
 from dslc.automaton.lower import Lowering, lower_grammar
-from dslc.automaton.mark_nodes import make_heads
+from dslc.automaton.mark_nodes import Reference, make_heads
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.grammars import grammar_names, grammar_text
 from dslc.language.analyze import Facts, analyze_grammar
+from dslc.language.constraints import ConstraintKind
 from dslc.language.grammar import BnfGrammar, Grammar
 from dslc.language.normalize import normalize_grammar
 from dslc.language.read_file import read_file
@@ -118,9 +119,15 @@ def compile_start(
 def _lower(grammar: Grammar, facts: Facts, max_budget: int) -> Lowering:
     """The automaton, with the heads that a policy has over it."""
     lowering = lower_grammar(facts, max_budget=max_budget, constraints=grammar.pragmas.constraints)
-    if not grammar.pragmas.anchors:
+    pragmas = grammar.pragmas
+    references = [
+        Reference(each.subject.name, each.outer.name, each.number)
+        for each in pragmas.constraints
+        if each.kind is ConstraintKind.REF and each.outer is not None
+    ]
+    if not pragmas.anchors and not references:
         return lowering
-    heads = make_heads(lowering, grammar.pragmas.anchors)
+    heads = make_heads(lowering, pragmas.anchors, references)
     return replace(lowering, automaton=replace(lowering.automaton, heads=heads))
 
 

@@ -51,7 +51,22 @@ SAME: "same" | "new"
 """
 """Two anchors about different rules; a decision can stand in what the next one asks about."""
 
-SIZES = {SKIPS: 6, OPEN: 7, TWO: 9}
+REFERRING = """
+//! ref INPUT: block after 2
+//! ref FROM: pair
+//! anchor KEEP: block
+start: item+
+item: block KEEP | pair -> two
+block: INPUT OP | "(" INPUT INPUT ")"
+pair: "<" block ("," FROM ">" | ">")
+INPUT: "0" | "1" | "2" | "3" | "4"
+FROM: "0" | "1"
+OP: "m" | "s"
+KEEP: "yes" | "no"
+"""
+"""Two references and an anchor; nodes of both rules stand in one another and before one another."""
+
+SIZES = {SKIPS: 6, OPEN: 7, TWO: 9, REFERRING: 8}
 KINDS = list(product(SIZES, ["small", "zoph2017"]))
 
 CELL = """
@@ -61,6 +76,10 @@ INPUT: "0" | "1" | "2" | "3"
 OP: "max" | "sum"
 """
 """Blocks that read one of two inputs or of the blocks before; nothing here keeps them from a later one."""
+
+
+def sentences_of(text: str) -> list[tuple[int, ...]]:
+    return list_sentences(make_space(text, SIZES[text]))
 
 
 def shaken(text: str, preset: str = "small", seed: int = 0) -> RecurrentPolicy:
@@ -190,6 +209,30 @@ def test_pointers_sample_as_they_score() -> None:
         replayed = score_rollout(policy, replay(policy, rollout.steps.token_tuples()))
     for other in (score, replayed):
         torch.testing.assert_close(other.log_probs, rollout.log_probs, rtol=0, atol=2e-5)
+
+
+def test_literals_name_what_is_finished() -> None:
+    """The mask allows those literals whose node the policy has seen the end of, no others."""
+    space = make_space(REFERRING, 30)
+    policy = shake(make_policy(space))
+    heads = space.lowering.automaton.heads
+    assert heads is not None
+    assert [(each.terminal, heads.marks.rules[each.rule]) for each in heads.pointers] == [
+        ("INPUT", "block"),
+        ("FROM", "pair"),
+    ]
+    steps = sample_rollout(policy, 400, torch.Generator().manual_seed(7)).steps
+    assert steps.allowed is not None
+    assert steps.finished is not None
+    seen = set()
+    for pointer in heads.pointers:
+        finished, allowed = steps.finished[..., pointer.rule], steps.allowed[..., list(pointer.tokens)]
+        named = torch.tensor(pointer.targets) < pointer.num_inputs + finished[..., None]
+        assert not bool((allowed & ~named).any())
+        chosen = torch.isin(steps.tokens, torch.tensor(pointer.tokens)) & steps.is_token
+        seen |= {(pointer.terminal, number) for number in finished[chosen].tolist()}
+        assert bool((allowed.sum(-1)[chosen] == named.sum(-1)[chosen]).all())
+    assert len(seen) > 4
 
 
 @pytest.mark.gpu
