@@ -23,7 +23,7 @@ FOUND = {
     'start: A B\nA: "1" | "12"\nB: "2"\n': ("DSLC210", 2, 4),
     '//! max_tokens 9\nstart: "x" | "(" start start start ")"\n': ("DSLC211", 2, 1),
     'start: A A\nA: "on"i | "off"\n': ("DSLC212", 2, 4),
-    'start: "(" start ")"\n': ("DSLC203", 1, 1),
+    'start: "(" start ")"\n': ("DSLC321", 1, 1),
     'start: A B\nA: /x+/\nB: "y"\n': ("DSLC112", 2, 5),
     '//! target convnet\nstart: A\nA: "x" | "y"\n': ("DSLC402", 1, 5),
     '//! target activation\nstart: "x" "x" one one two -> core\none: "sigmoyd" -> sigmoyd | "abs" -> abs\n'
