@@ -39,7 +39,7 @@ class Limit(Enum):
     """Of an automaton."""
     POSITIONS = ("positions", 2_097_152)
     """Of an automaton."""
-    FIRST_TOKENS = ("first_tokens", 500_000)
+    FIRST_TOKENS = ("first_tokens", 300_000)
     """Of all rules together, repetitions written out, that one token chooses with its first literal."""
     TABLE_CELLS = ("table_cells", 12_500_000)
     """Of the choice tables and the mask together: 50 MB."""

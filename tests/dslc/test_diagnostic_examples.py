@@ -96,7 +96,9 @@ def _run_python(text: str) -> set[str]:
 def test_every_code_has_a_section_with_an_example() -> None:
     assert list(EXAMPLES) == sorted(code.value for code in Code)
     kinds = {code: {kind for kind, _, _ in example} for code, example in EXAMPLES.items()}
-    assert {code: found for code, found in kinds.items() if not found & {"lark", "sh", "python", "console", "pycon"}} == {}
+    assert {
+        code: found for code, found in kinds.items() if not found & {"lark", "sh", "python", "console", "pycon"}
+    } == {}
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
