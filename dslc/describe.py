@@ -34,7 +34,7 @@ def describe_space(
     """The document dslc.info/1: vocabulary, slots, kinds of rules, ambiguity, exact counts, where a policy starts.
 
     The start is that of `Space.starting_table` with the same arguments; `start_policy` has `kl_to_even`, nats to even
-    lengths, and `shares` of the named tokens beside the keys of the format.
+    lengths, `table`, which one is used, and `shares` of the named tokens beside the keys of the format.
 
     Beside the keys of the format: `choices`, the tokens of each slot; `anchors`, which decisions ask about which nodes;
     `decisions_per_terminal`, how many tokens are sampled for one rendered terminal that is not forced, the mean of 64
@@ -49,7 +49,6 @@ def describe_space(
     pragmas = space.compilation.grammar.pragmas
     ambiguity = space.ambiguity
     table = space.starting_table(start_table, target_length=target_length, target_shares=target_shares)
-    is_tuned = target_length is not None or bool(target_shares)
     claims = [
         {
             "size": claim.text,
@@ -91,7 +90,7 @@ def describe_space(
             "criticality": criticality(lowering.automaton),
             "kl_to_uniform": table.kl_to_uniform,
             "kl_to_even": table.kl_to_even,
-            "table": "projected" if is_tuned else start_table,
+            "table": table.kind,
             "shares": {
                 name: expected_share(table, find_tokens(lowering.automaton, name)) for name in target_shares or {}
             },

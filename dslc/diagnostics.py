@@ -79,6 +79,10 @@ class Code(Enum):
     CYCLIC_RULE = "DSLC206"
     SIZE_CLAIM_WRONG = "DSLC207"
     EQUAL_TREES = "DSLC208"
+    SHARED_TEXT = "DSLC209"
+    RUN_TOGETHER = "DSLC210"
+    SUPERCRITICAL = "DSLC211"
+    ONE_SPELLING = "DSLC212"
     CONSTRAINT_UNDECIDED = "DSLC221"
     INCREASING_NESTED = "DSLC222"
     # 3xx: automaton, sampling, sentences
@@ -278,12 +282,16 @@ def _excerpt(span: Span) -> tuple[str, int, int]:
     line = span.file.line_text(location.line)
     first = location.column - 1
     last = end.column - 1 if end.line == location.line else len(line)
+    # Only what is near is looked at: a line can have a million characters.
+    skipped = max(0, first - 2 * _MAX_EXCERPT)
+    line = line[skipped : first + 3 * _MAX_EXCERPT]
+    first, last = first - skipped, last - skipped
     shown = [" " * 4 if character == "\t" else _printable(character) for character in line]
     before = ""
-    if sum(map(_columns, shown)) > _MAX_EXCERPT:
+    if skipped or sum(map(_columns, shown)) > _MAX_EXCERPT:
         left = max(0, min(first - _MAX_EXCERPT // 3, len(shown) - _MAX_EXCERPT))
         right = left + _MAX_EXCERPT
-        before = "…" if left else ""
+        before = "…" if skipped + left else ""
         shown = shown[left:right] + ["…"] * (right < len(shown))
         first, last = first - left, min(last - left, len(shown))
     start = _columns(before) + sum(map(_columns, shown[:first]))

@@ -99,7 +99,12 @@ def compile_start(
         if texts is not None and texts.facts is not None:  # a limited depth leaves a finite language
             facts = replace(facts, is_finite=texts.facts.is_finite)
     if budget is not None:
-        lowering = _lower(grammar, facts, budget)
+        try:
+            lowering = _lower(grammar, facts, budget)
+        except DslcError as error:
+            if max_tokens is not None:
+                raise
+            raise DslcError(_at_budget_line(grammar, each) for each in error.diagnostics) from None
         return Compilation(grammar, bnf, facts, lowering, budget, diagnostics)
     if not facts.is_finite:
         note = Diagnostic(
@@ -129,6 +134,13 @@ def _lower(grammar: Grammar, facts: Facts, max_budget: int) -> Lowering:
         return lowering
     heads = make_heads(lowering, pragmas.anchors, references)
     return replace(lowering, automaton=replace(lowering.automaton, heads=heads))
+
+
+def _at_budget_line(grammar: Grammar, diagnostic: Diagnostic) -> Diagnostic:
+    """A budget that is too small, with the place where the file states it."""
+    if diagnostic.code is not Code.BUDGET_TOO_SMALL or diagnostic.span is not None:
+        return diagnostic
+    return replace(diagnostic, span=grammar.pragmas.spans.get("max_tokens"))
 
 
 def _check_start(grammar: Grammar, start: str) -> None:

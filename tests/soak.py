@@ -1,5 +1,6 @@
 """The long tests: `make soak SOAK=name N=...`. Each prints one line of figures for docs/soak.md.
 
+python -m tests.soak ambiguity --count 600  random grammars of at most 6 rules: how many are decided
 python -m tests.soak builds --count 2000    uniform samples of every shipped grammar: how many build and run
 python -m tests.soak constraints --count 2000  random grammars with constraints against filtered brute force
 python -m tests.soak families --count 10    piecewise-linear against Fourier: span, learnability, accuracy
@@ -22,6 +23,7 @@ from collections.abc import Callable
 
 import torch
 
+from tests.soaks.ambiguity import soak_ambiguity
 from tests.soaks.builds import soak_builds
 from tests.soaks.constraints import soak_constraints
 from tests.soaks.families import soak_families
@@ -33,6 +35,7 @@ from tests.soaks.oracle import soak_oracle
 from tests.soaks.targets import soak_targets
 
 SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
+    "ambiguity": (soak_ambiguity, 600),
     "builds": (soak_builds, 2000),
     "constraints": (soak_constraints, 2000),
     "families": (soak_families, 10),

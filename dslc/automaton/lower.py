@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -336,13 +337,11 @@ class _Tables:
 
         start_position, start_step = open_run(self._expand((self.classification.start,)))
         # Cells of the choice tables: (index, first position, price), and the largest price of each slot.
-        cells: list[int] = []
-        firsts: list[int] = []
-        steps: list[int] = []
-        prices: list[int] = []
+        cells, firsts, steps, prices = array("q"), array("q"), array("q"), array("q")
         caps: list[int] = []
         known_runs: dict[Run, tuple[int, int, int]] = {}
         max_slots, max_positions = Limit.SLOTS.number, Limit.POSITIONS.number
+        max_cells, num_rows = Limit.TABLE_CELLS.number, 1
         for slot, symbol in enumerate(slots):  # grows while it is walked
             base, need, cap = slot * width, needs[symbol], 0
             for token, run in self._choices(symbol).items():
@@ -364,13 +363,13 @@ class _Tables:
                 prices.append(extra)
                 cap = max(cap, extra)
             caps.append(cap)
+            num_rows += cap + 1
+            if (num_rows + 2 * len(caps)) * width > max_cells:
+                raise _too_large(start, "table cells", Limit.TABLE_CELLS)
             if len(slots) > max_slots:
                 raise _too_large(start, "slots", Limit.SLOTS)
             if len(position_slot) > max_positions:
                 raise _too_large(start, "positions", Limit.POSITIONS)
-        num_rows = 1 + sum(cap + 1 for cap in caps)
-        if (num_rows + 2 * len(slots)) * width > Limit.TABLE_CELLS.number:
-            raise _too_large(start, "table cells", Limit.TABLE_CELLS)
 
         num_cells = max(1, len(slots)) * width
         run_table = np.zeros(num_cells, np.int32)

@@ -125,7 +125,7 @@ def _describe_start(policy: dict[str, Any]) -> str:
             f" {policy['kl_to_even']:.3g} from even lengths"
         )
     shares = "".join(f", {share:.3g} of them {name}" for name, share in policy["shares"].items())
-    return f"{figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
+    return f"{policy['table']} table, {figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
 
 
 def count_text(digits: str) -> str:

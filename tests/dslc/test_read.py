@@ -534,3 +534,10 @@ def test_a_large_file_is_read_in_bounded_work() -> None:
     assert len(grammar.rules) == 1502
     chain = "".join(f"T{i}: T{i + 1}\n" for i in range(300))
     assert _read(f'start: T0\n{chain}T300: "a" | "b"\n').terminals[0].literals[1].text == "b"
+
+
+def test_a_bracket_in_a_class_is_a_character() -> None:
+    """`re` warns that a later Python might read it as a nested set, which no user of a grammar can mend."""
+    grammar, found = read_grammar(SourceFile("a.lark", "start: A\nA: /[[ab]/\n"))
+    assert [literal.text for literal in grammar.terminals[0].literals] == ["[", "a", "b"]
+    assert found == ()

@@ -296,7 +296,12 @@ def test_every_sentence_is_proved_to_have_one_tree(name: str, start: str) -> Non
 
 @pytest.mark.parametrize("name", grammar_names())
 def test_nothing_is_to_be_said_against_the_file(name: str) -> None:
-    assert dslc.check(Path(__file__).parents[2] / "grammars" / f"{name}.lark") == ()
+    found = dslc.check(Path(__file__).parents[2] / "grammars" / f"{name}.lark")
+    grows = [diagnostic for diagnostic in found if diagnostic.code is dslc.Code.SUPERCRITICAL]
+    assert found == tuple(grows)  # a note, of grammars that nest
+    assert bool(grows) == (
+        name.partition("_")[0] in ("activation", "expression") and "_f" not in name and "_p" not in name
+    )
 
 
 @pytest.mark.parametrize(("name", "start"), sorted(MIN_AND_MAX_TOKENS))
