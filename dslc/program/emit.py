@@ -123,14 +123,22 @@ class SourceWriter:
             self._origins.append(LineOrigin(len(self._lines), node.id, node.op, node.rule, node.tokens))
 
     def write_commented(self, rows: Sequence[tuple[str, Node, str]]) -> None:
-        """Lines with a comment each: all beside their lines if all fit, else all above them."""
-        is_beside = all(len(f"{self._indent}{text}  # {comment}") <= LINE_LENGTH for text, _, comment in rows)
+        """Statements with a comment each: all beside their lines if all fit, else all above them.
+
+        The first line of a statement of several lines is the one that is mapped.
+        """
+        is_beside = all(
+            "\n" not in text and len(f"{self._indent}{text}  # {comment}") <= LINE_LENGTH for text, _, comment in rows
+        )
         for text, node, comment in rows:
             if is_beside:
                 self.write(f"{text}  # {comment}", node)
-            else:
-                self.write(f"# {comment}")
-                self.write(text, node)
+                continue
+            self.write(f"# {comment}")
+            first, *others = text.split("\n")
+            self.write(first, node)
+            for line in others:
+                self.write(line)
 
     def write_call(self, before: str, call: Call, after: str = "", node: Node | None = None) -> None:
         """A call between two texts, on one line if it fits, else with one argument a line."""

@@ -126,3 +126,12 @@ def linear(x: Array, weight: Array, bias: Array, *, out_features: int | str) -> 
 def concat_channels(*inputs: Array) -> Array:
     """All channels of all inputs, in order."""
     return np.concatenate(inputs, axis=1)
+
+
+def concat_padded(*inputs: Array) -> Array:
+    """All channels of all inputs, in order; zeros below and to the right bring each to the largest size."""
+    height, width = (max(image.shape[axis] for image in inputs) for axis in (2, 3))
+    padded = [
+        np.pad(image, ((0, 0), (0, 0), (0, height - image.shape[2]), (0, width - image.shape[3]))) for image in inputs
+    ]
+    return np.concatenate(padded, axis=1)

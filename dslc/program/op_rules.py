@@ -18,6 +18,7 @@ from dslc.program.tensor_type import (
     Variable,
     add_dims,
     ceil_div,
+    largest_dim,
     substitute_dim,
     unify_types,
 )
@@ -200,3 +201,12 @@ def concat_channels_type(inputs: Types, attributes: Attributes) -> TensorType:  
         unify_types(without_channels, other, bound)
     channels = add_dims([channels_of(value) for value in inputs])
     return TensorType((inputs[0].shape[0], channels, *inputs[0].shape[2:]))
+
+
+def concat_padded_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
+    """Images of any sizes to an image with all their channels and the largest height and width."""
+    axes = [axes_of_image(value) for value in inputs]
+    for batch, *_ in axes[1:]:
+        unify_types(TensorType((axes[0][0],)), TensorType((batch,)))
+    height, width = largest_dim([each[2] for each in axes]), largest_dim([each[3] for each in axes])
+    return TensorType((axes[0][0], add_dims([each[1] for each in axes]), height, width))

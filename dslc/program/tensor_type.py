@@ -114,6 +114,32 @@ def add_dims(dims: Sequence[Dim]) -> Dim:
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
 
 
+def largest_dim(dims: Sequence[Dim]) -> Dim:
+    """The largest of sizes that are all numbers, or that strides left of one size.
+
+    Raises:
+        TypeMismatchError: if which is larger depends on the sizes of the program's inputs.
+
+    Example:
+        >>> str(largest_dim([ceil_div(Symbol("height"), 6), ceil_div(Symbol("height"), 4)]))
+        'ceil(height / 4)'
+    """
+    largest = dims[0]
+    for other in dims[1:]:
+        if isinstance(largest, int) and isinstance(other, int):
+            largest = max(largest, other)
+            continue
+        (whole, divisor), (other_whole, other_divisor) = _split_division(largest), _split_division(other)
+        if isinstance(whole, int) or whole != other_whole:
+            raise TypeMismatchError(f"which of {largest} and {other} is the larger depends on the input")
+        largest = largest if divisor <= other_divisor else other
+    return largest
+
+
+def _split_division(dim: Dim) -> tuple[Dim, int]:
+    return (dim.size, dim.divisor) if isinstance(dim, CeilDiv) else (dim, 1)
+
+
 def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
     """The number that a size is when its symbols have the given ones; raises KeyError for a symbol without."""
     match dim:

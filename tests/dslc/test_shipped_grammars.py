@@ -79,6 +79,8 @@ SIZES = {
     ("conv_net", "layers_6_stride_1"): (4 * 4 * 4) ** 6,
     ("conv_net", "layers_15"): (4 * 4 * 3 * 3 * 4) ** 15,
     ("conv_net", "layers_15_stride_1"): (4 * 4 * 4) ** 15,
+    ("conv_net", "skips_6"): (4 * 4 * 3 * 3 * 4) ** 6 * 2 ** (6 * 5 // 2),
+    ("conv_net", "skips_15"): (4 * 4 * 3 * 3 * 4) ** 15 * 2 ** (15 * 14 // 2),
     ("expression", "start"): expressions(1, 64),
     ("expression", "two_variables"): expressions(2, 64),
     ("expression", "numbers"): expressions(1 + 4, 64),
@@ -103,6 +105,8 @@ MIN_AND_MAX_TOKENS = {
     ("activation_piecewise_linear", "trained"): (3, 14),
     ("conv_net", "start"): (15, 15),
     ("conv_net", "layers_15_stride_1"): (45, 45),
+    ("conv_net", "skips_6"): (45, 45),
+    ("conv_net", "skips_15"): (180, 180),
     ("expression", "start"): (1, 64),
     ("expression_constrained", "start"): (1, 64),
     ("optimizer", "start"): (5, 20),
@@ -269,7 +273,7 @@ def test_claimed_sizes_round_the_formula(name: str, start: str) -> None:
 
 @pytest.mark.parametrize(("name", "start"), [each for each in NAMES_AND_STARTS if not pragma_lines(each[0], "forbid")])
 def test_rules_as_lark_compiled_them_have_the_size(name: str, start: str) -> None:
-    longest = {"activation": 15, "optimizer": 20, "expression": 64}.get(name, 100)
+    longest = {"activation": 15, "optimizer": 20, "expression": 64}.get(name, 180)
     assert lark_count(name, start, longest) == SIZES[name, start]
 
 
