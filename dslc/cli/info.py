@@ -106,6 +106,13 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
         unfused = list(dict.fromkeys(name for each in document["constraints"] for name in each["unfused"]))
         because = f"; no list because of them: {', '.join(unfused)}" if unfused else ""
         facts.append(("constraints", ", ".join(lines) + because))
+    for each in document["anchors"]:
+        facts.append(
+            (
+                "anchor",
+                f"{each['terminal']} asks about {each['rule']}, {show_text(each['yes'])} is yes (line {each['line']})",
+            )
+        )
     return facts
 
 

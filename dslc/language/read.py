@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.language.anchor_names import check_anchors
 from dslc.language.build import RuleBuilder, find_repeated_alternatives
 from dslc.language.collect import collect_definitions
 from dslc.language.collisions import find_collisions
@@ -69,6 +70,7 @@ def read_grammar(file: SourceFile, *, literal_limit: int | None = None) -> tuple
     diagnostics.extend(find_repeated_alternatives(rules))
     diagnostics.extend(find_collisions(rules))
     diagnostics.extend(check_constraint_names(pragmas.constraints, rules, terminals))
+    diagnostics.extend(check_anchors(pragmas.anchors, rules, terminals))
     diagnostics = _arrange(diagnostics, file, reader)
     if any(d.severity is Severity.ERROR for d in diagnostics):
         raise DslcError(diagnostics)

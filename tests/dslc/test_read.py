@@ -386,9 +386,16 @@ REFUSED = [
     ('start: "b" [A?]\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     ('start: [A]~2\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     # what comes with a later version
-    ("//! ref A: a\n//! anchor A: a\n" + S,
-     [(Code.PRAGMA_NOT_AVAILABLE, 1, 5),
-      (Code.PRAGMA_NOT_AVAILABLE, 2, 5)]),
+    ("//! ref A: a\n" + S, [(Code.PRAGMA_NOT_AVAILABLE, 1, 5)]),
+    # anchors
+    ("//! anchor A: strat\n//! anchor C: long\n//! anchor D: _b\n//! anchor F: start\nstart: A _b D F -> long\n"
+     "_b: \"d\"\nA: \"a\"\nD: \"a\" | \"d\"\nF: \"f\" | \"g\" | \"h\"\n",
+     [(Code.ANCHOR_DECISION, 1, 12),
+      (Code.ANCHOR_NAME, 1, 15),
+      (Code.ANCHOR_NAME, 2, 12),
+      (Code.ANCHOR_NAME, 2, 15),
+      (Code.ANCHOR_NAME, 3, 15),
+      (Code.ANCHOR_DECISION, 4, 12)]),
     ("//! forbid a inside start\n//! max_depth 3 _b\nstart: _b A _C D A\n_b: \"d\" A\nA: \"a\"\n"
      "_C: \"c\"\nD: \"d\"\n//! forbid A.b under start\n//! forbid _C under start\n//! forbid D under start\n",
      [(Code.CONSTRAINT_NAME, 1, 12),
