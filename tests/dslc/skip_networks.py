@@ -34,7 +34,7 @@ def stack_in_depth(parts: list[Tensor]) -> Tensor:
 
 
 def run_by_hand(text: str, images: Tensor, trained: Iterable[Tensor]) -> Tensor:
-    """Scores in training mode; trained tensors in order: filters, scale and offset of each layer, then the classifier's."""
+    """Scores in training mode; `trained` in order: filters, scale and offset of each layer, then the classifier's."""
     parameters = list(trained)
     values: list[Tensor] = []
     unused: set[int] = set()
