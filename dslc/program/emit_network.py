@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from dslc.program.emit import (
-    INDENT,
-    LINE_LENGTH,
     PythonSource,
     SourceWriter,
     check_class_name,
+    joining_text,
     shapes_text,
     write_imports,
 )
@@ -29,8 +26,6 @@ def concat_padded(*features: Tensor) -> Tensor:
     return torch.cat(padded, dim=1)
 '''
 """What joins feature maps of several sizes."""
-_BODY = len(2 * INDENT)
-"""Columns before a statement of a method."""
 
 
 def emit_network(graph: Graph, class_name: str, sentence: str) -> PythonSource:
@@ -114,7 +109,9 @@ def _write_forward(writer: SourceWriter, graph: Graph) -> None:
                 follower = number_of.get(user[node.id].id)
                 name_of[node.id] = "joined" if follower is None else f"inputs_{follower}"
                 rows = end if follower is None else layers
-                rows.append((_write_joining(node, name_of), node, str(node.type)))
+                values = [name_of[i] for i in node.inputs]
+                function = node.op if node.op == "concat_padded" else None
+                rows.append((joining_text(name_of[node.id], values, function), node, str(node.type)))
             case "global_average_pool":
                 name_of[node.id] = node.spec.value_name
                 text = node.spec.expression.format(name_of[node.inputs[0]])
@@ -125,27 +122,3 @@ def _write_forward(writer: SourceWriter, graph: Graph) -> None:
     with writer.indented():
         writer.write_commented(layers)
         writer.write_commented(end)
-
-
-def _write_joining(node: Node, name_of: Mapping[int, str]) -> str:
-    """A statement, on as many lines as a formatter leaves it."""
-    names = [name_of[i] for i in node.inputs]
-    before = f"{name_of[node.id]} = "
-    if node.op == "concat_padded":
-        call = f"{before}concat_padded({', '.join(names)})"
-        return call if _fits(call) else f"{before}concat_padded{_write_tuple(names, '')}"
-    call = f"{before}torch.cat(({', '.join(names)}), dim=1)"
-    if _fits(call):
-        return call
-    values = f"{INDENT}({', '.join(names)})"
-    if not _fits(f"{values},"):
-        values = INDENT + _write_tuple(names, INDENT)
-    return f"{before}torch.cat(\n{values},\n{INDENT}dim=1,\n)"
-
-
-def _write_tuple(names: Sequence[str], indent: str) -> str:
-    return "(\n" + "".join(f"{indent}{INDENT}{name},\n" for name in names) + f"{indent})"
-
-
-def _fits(line: str) -> bool:
-    return _BODY + len(line) <= LINE_LENGTH

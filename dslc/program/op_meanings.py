@@ -89,12 +89,15 @@ def mix(x: Array, y: Array, beta: Array) -> Array:
     return np.asarray(share * x + (1 - share) * y)
 
 
-def conv2d(x: Array, weight: Array, *, kernel: tuple[int, int], stride: tuple[int, int], num_filters: int) -> Array:
+def conv2d(
+    x: Array, weight: Array, *, kernel: tuple[int, int], stride: tuple[int, int], num_filters: int | str
+) -> Array:
     """Cross-correlation of images [batch, channels, height, width] with `weight` [num_filters, channels, *kernel].
 
     Zeros around the image, half a filter on each side, so that a side of n becomes ceil(n / stride).
     """
-    assert weight.shape == (num_filters, x.shape[1], *kernel), "the filters fit the image"
+    assert weight.shape[1:] == (x.shape[1], *kernel), "the filters fit the image"
+    assert isinstance(num_filters, str) or len(weight) == num_filters, "there are as many filters as are stated"
     rows, columns = (size // 2 for size in kernel)
     padded = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))

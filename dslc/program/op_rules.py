@@ -89,6 +89,13 @@ def number(attributes: Attributes, name: str) -> int:
     return value
 
 
+def size(attributes: Attributes, name: str) -> Dim:
+    """The attribute `name` as a size: a number, or the name of a constructor argument."""
+    value = attributes[name]
+    assert isinstance(value, int | str), f"`{name}` is a number or a name"
+    return Symbol(value) if isinstance(value, str) else value
+
+
 def no_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
     """No parameters."""
     return ()
@@ -132,18 +139,18 @@ def conv2d_type(inputs: Types, attributes: Attributes) -> TensorType:
     """[batch, channels, height, width] to [batch, num_filters, ceil(height / stride), ceil(width / stride)]."""
     batch, _, height, width = axes_of_image(inputs[0])
     vertical, horizontal = pair(attributes, "stride")
-    num_filters = number(attributes, "num_filters")
+    num_filters = size(attributes, "num_filters")
     return TensorType((batch, num_filters, ceil_div(height, vertical), ceil_div(width, horizontal)))
 
 
 def conv2d_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
     """The filters; no bias, since the batch norm that follows subtracts it."""
     height, width = pair(attributes, "kernel")
-    return _filters(number(attributes, "num_filters"), channels_of(inputs[0]), height, width)
+    return _filters(size(attributes, "num_filters"), channels_of(inputs[0]), height, width)
 
 
 @lru_cache(maxsize=1024)
-def _filters(num_filters: int, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
+def _filters(num_filters: Dim, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
     return (Parameter("weight", TensorType((num_filters, channels, height, width))),)
 
 
@@ -187,9 +194,7 @@ def linear_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter,
 
 def out_features(attributes: Attributes) -> Dim:
     """The attribute `out_features`: a number, or the name of a constructor argument."""
-    value = attributes["out_features"]
-    assert isinstance(value, int | str), "`out_features` is a number or a name"
-    return Symbol(value) if isinstance(value, str) else value
+    return size(attributes, "out_features")
 
 
 def concat_channels_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dslc.value import value
@@ -45,7 +46,8 @@ class Sum:
     terms: tuple[Dim, ...]
 
     def __str__(self) -> str:
-        return " + ".join(str(term) for term in self.terms)
+        counts = Counter(self.terms)
+        return " + ".join(f"{count} * {term}" if count > 1 else str(term) for term, count in counts.items())
 
 
 Dim = int | Symbol | Variable | CeilDiv | Sum
@@ -96,8 +98,8 @@ def add_dims(dims: Sequence[Dim]) -> Dim:
     """Sum of the sizes, symbols in order of writing and numbers last.
 
     Example:
-        >>> str(add_dims((24, Symbol("in_channels"), 36)))
-        'in_channels + 60'
+        >>> str(add_dims((24, Symbol("in_channels"), 36))), str(add_dims((Symbol("channels"), Symbol("channels"))))
+        ('in_channels + 60', '2 * channels')
     """
     number = 0
     terms: list[Dim] = []

@@ -20,6 +20,8 @@ from dslc.program.tensor_type import REST, TensorType
 
 MOST_ARROWS_OF_AN_INPUT = 3
 """An input with more is drawn once beside each of its users: as papers draw cells, where x stands below every leaf."""
+_MOST_PARAMETERS = 5
+"""A box with more trained tensors says only how many."""
 _COMMON = 0.6
 """A shape on more of the arrows than this stands once in the figure's note instead."""
 
@@ -149,7 +151,10 @@ def shape_text(type: TensorType) -> str:
         >>> shape_text(TensorType((Symbol("batch"), 24, ceil_div(Symbol("height"), 2))))
         'batch × 24 × ⌈height/2⌉'
     """
-    texts = [re.sub(r"ceil\((.*)\)", r"⌈\1⌉", str(dim)).replace(" / ", "/").replace("...", "…") for dim in type.shape]
+    texts = [
+        re.sub(r"ceil\((.*)\)", r"⌈\1⌉", str(dim)).replace(" / ", "/").replace(" * ", "·").replace("...", "…")
+        for dim in type.shape
+    ]
     return " × ".join(texts) or "scalar"
 
 
@@ -171,7 +176,10 @@ def _group_box(group: Group, input_types: set[TensorType], shapes: _Shapes) -> B
     lines = [_formula(group)] if _formula(group) else []
     if group.before:
         lines += [f"trains {_count_names(group.before)}"]
-    lines += [_parameter_text(parameter) for parameter in node.parameters]
+    if len(node.parameters) > _MOST_PARAMETERS:
+        lines.append(f"trains {len(node.parameters)} tensors")
+    else:
+        lines += [_parameter_text(parameter) for parameter in node.parameters]
     if group.after:
         lines.append(f"then {', '.join(map(_guest_text, group.after))}")
     lines += [f"gives {shape}" for shape in shapes.write_in_box((node, *group.after)[-1].id)]
