@@ -6,7 +6,7 @@ program is put into a fixed network: convolution 3 x 3 to 16 channels, batch nor
 stride 2 to 32 channels, batch norm, activation; mean over the image; linear to 10 classes. Each activation there is an
 instance of its own, trained with the rest. A piecewise-linear or Fourier activation stands in the same network and is
 told that its channels have 8 x 8 places there and 4 x 4, for values of its own in each. A conv_cell program stands
-twice in a fixed network, each time with weights of its own: with 16 channels on 8 x 8 places, then with 32 on 4 x 4; see
+twice in a fixed network with weights of its own in each place: 16 channels on 8 x 8 places, then 32 on 4 x 4; see
 `dslc/search/cell_network.py`.
 
 Training: cross-entropy, SGD with Nesterov momentum 0.9 and weight decay 1e-4 (the paper's child, zoph2017 section 4.1),
