@@ -59,8 +59,6 @@ FORMS = {
     "anchor": ANCHOR_FORM,
 }
 """The pragmas and how each is written."""
-LATER_WORDS = ("ref",)
-"""Words that are pragmas, and that this version refuses."""
 
 _LINE = re.compile(r"^[^\S\n]*//!(.*)$", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d][\w-]*")
@@ -152,14 +150,6 @@ class _PragmaReader:
         word = _WORD.match(text)
         name = word.group() if word else text.split()[0]
         span = self.file.span(start, start + len(name))
-        if name in LATER_WORDS:
-            self._error(
-                Code.PRAGMA_NOT_AVAILABLE,
-                f"`//! {name}` is not available in this version of dslc",
-                span,
-                "remove the line or make it a comment with `//`; it comes with a later version",
-            )
-            return
         readers: dict[str, Callable[[str, int, Span], None]] = {
             "target": self._read_target,
             "start": self._read_start,
@@ -170,8 +160,7 @@ class _PragmaReader:
             "anchor": self._read_anchor,
         }
         if name not in readers:
-            known = (*FORMS, *LATER_WORDS)
-            near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
+            near = get_close_matches(name.lower().replace("-", "_"), FORMS, n=1)
             advice = f"did you mean `{near[0]}`? " if near else ""
             self._error(Code.UNKNOWN_PRAGMA, f"unknown pragma `{name}`", span, advice + _known_forms())
             return

@@ -73,7 +73,6 @@ def test_everything() -> None:
         ("//! max_token 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
         ("//! Target x\n", Code.UNKNOWN_PRAGMA, 1, 5),
         ("//! 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
-        ("//! ref a b\n", Code.PRAGMA_NOT_AVAILABLE, 1, 5),
         ("//! anchor A\n", Code.BAD_PRAGMA, 1, 12),
         ("//! anchor a: b\n", Code.BAD_PRAGMA, 1, 12),
         ("//! anchor A: B\n", Code.BAD_PRAGMA, 1, 12),

@@ -386,7 +386,6 @@ REFUSED = [
     ('start: "b" [A?]\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     ('start: [A]~2\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     # what comes with a later version
-    ("//! ref A: a\n" + S, [(Code.PRAGMA_NOT_AVAILABLE, 1, 5)]),
     # anchors
     ("//! anchor A: strat\n//! anchor C: long\n//! anchor D: _b\n//! anchor F: start\nstart: A _b D F -> long\n"
      "_b: \"d\"\nA: \"a\"\nD: \"a\" | \"d\"\nF: \"f\" | \"g\" | \"h\"\n",

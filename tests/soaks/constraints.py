@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.dslc.test_constraints_oracle import check_constrained, random_constrained
-from tests.oracle_constraints import COUNTED, INHERITED
+from tests.oracle_constraints import INHERITED, THREADED
 
 
 def soak_constraints(count: int) -> str:
@@ -23,13 +23,13 @@ def soak_constraints(count: int) -> str:
     generator = random.Random(seed)
     found: Counter[str] = Counter()
     for number in range(count):
-        grammar, constraints = random_constrained(generator.randrange(2**63), INHERITED + COUNTED)
+        grammar, constraints = random_constrained(generator.randrange(2**63), INHERITED + THREADED)
         try:
             check_constrained(grammar, constraints, found)
         except (Exception, pytest.fail.Exception) as error:
             message = f"grammar {number} of seed {seed}: {type(error).__name__}: {error}\n{grammar.text()}"
             raise AssertionError(message) from error
-    kinds = ", ".join(f"{found[kind]} {kind}" for kind in INHERITED + COUNTED)
+    kinds = ", ".join(f"{found[kind]} {kind}" for kind in INHERITED + THREADED)
     return (
         f"{count} grammars of seed {seed}, {found['grammars']} compared in full, {found['binding']} of them bound by "
         f"their constraints ({kinds}), {found['no lists']} with a list that is none, {found['refused']} refused, "
