@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import dslc
 from dslc.diagnostics import Code, DslcError
 from dslc.program.canonical import canonical_graph, graph_hash
 from dslc.program.draw import draw_graph
@@ -28,6 +29,7 @@ from tests.dslc.conv_cells import GOLDENS, OPERATIONS, random_sentence, run_by_h
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "conv_cell"
 TARGET = get_target("conv_cell")
+SPACES = {start: dslc.compile("dag_cell", start=start) for start in ("start", "blocks_3")}
 TEXTS = [random_sentence(random.Random(seed), 1 + seed % 5) for seed in range(200)]
 
 
@@ -58,8 +60,9 @@ def random_images(seed: int, channels: int = 2) -> tuple[torch.Tensor, torch.Ten
 # --- against cells computed by hand -----------------------------------------------------------------------------------
 
 
-def test_200_cells_equal_those_by_hand_forward_and_backward() -> None:
-    for seed, text in enumerate((*TEXTS, *GOLDENS.values())):
+def test_200_uniform_cells_equal_those_by_hand_forward_and_backward() -> None:
+    uniform = [*SPACES["start"].samples(150, seed=0), *SPACES["blocks_3"].samples(50, seed=0)]
+    for seed, text in enumerate([program.text for program in uniform] + [*GOLDENS.values()]):
         module, images = build(text, seed), random_images(seed)
         parameters = list(module.parameters())
         found, expected = module(*images), run_by_hand(text, *images, parameters)
@@ -146,6 +149,26 @@ def test_other_dtypes_saved_states_and_compiled_cells(dtype: torch.dtype) -> Non
     assert torch.equal(twin(*images), module(*images))
     compiled = torch.compile(module, backend="eager", fullgraph=True)
     assert torch.equal(compiled(*images), module(*images))
+
+
+# --- the grammar ------------------------------------------------------------------------------------------------------
+
+
+def test_the_grammar_has_exactly_the_cells_that_can_be_built() -> None:
+    """Sentences drawn by hand have a place in it, and what it has builds: no number names a later block."""
+    for text in TEXTS:
+        if len(text.split()) == 4 * 5:
+            assert SPACES["start"].parse(text).hash == graph_hash(TARGET.elaborate(tree_of(text)))
+    for program in SPACES["start"].samples(500, seed=1):
+        assert program.graph.outputs
+
+
+def test_a_number_of_a_later_block_is_refused_at_its_place() -> None:
+    with pytest.raises(DslcError) as error:
+        SPACES["blocks_3"].parse("0 identity 1 identity 3 identity 2 identity 0 identity 0 identity")
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.span is not None
+    assert diagnostic.span.start == len("0 identity 1 identity ")
 
 
 # --- sentences without meaning ----------------------------------------------------------------------------------------

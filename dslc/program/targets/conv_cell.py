@@ -5,8 +5,8 @@ earlier blocks, each through an operation of its own, and adds the results. What
 channels and brought back to their number by ReLU, a 1 x 1 convolution and batch norm. So every cell is a module of two
 images that keeps their size and depth, and cells can be stacked.
 
-What a block is, and the five operations, are the paper's; that unused inputs are joined too, and how the joined values
-are brought back, is from its authors' code (see `op_tables/convolutional_cell.py`).
+All of this is as in the paper's authors' code (repository melodyguan/enas, commit 00787a5, src/cifar10/micro_child.py),
+in the form that its search trains.
 """
 
 from __future__ import annotations
