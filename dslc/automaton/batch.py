@@ -93,6 +93,15 @@ class BatchRuntime:
         """[batch] token of the slot before in the same run, V for none; only with `track`."""
         return self._sibling.astype(np.int32)
 
+    def features(self, previous: NDArray[np.integer]) -> Int32Array:
+        """[batch, 4] the token before, slot, parent and sibling, at once; only with `track`."""
+        features = np.empty((self.batch_size, 4), np.int32)
+        features[:, 0] = previous
+        features[:, 1] = self._tables.slot.take(self._top, None, self._value, "clip")
+        features[:, 2] = self._parent
+        features[:, 3] = self._sibling
+        return features
+
     def is_done(self) -> NDArray[np.bool_]:
         """[batch] True where the sentence is finished."""
         return np.equal(self._top, 0)
