@@ -87,7 +87,6 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     """
     runtime = policy.make_runtime(batch_size)
     stepper = Stepper(policy, batch_size)
-    start_logits = policy.blocked_logits
     previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
     masks: list[Tensor] = []
@@ -99,8 +98,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         distributions = []
         for position in steps:
             seen, row = runtime.observe(previous)
-            logits = stepper.step(seen, position)
-            logits += start_logits.index_select(0, row)
+            logits = stepper.step(seen, position, row)
             if policy.automaton.registers is not None:
                 masks.append(runtime.mask().clone())
                 logits.masked_fill_(~masks[-1], -torch.inf)
