@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
 from dslc.controller.heads import HeadStepper
-from dslc.controller.masking import Runtime, masked_divergence, masked_entropy, masked_log_softmax
+from dslc.controller.masking import masked_divergence, masked_entropy, masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.stepper import Stepper
 from dslc.controller.tracking import make_tracker
@@ -106,12 +106,14 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         draws = torch.rand((len(steps), batch_size, 1), generator=generator, device=policy.device)
         distributions = []
         for position in steps:
-            seen, row = observe(runtime, previous)
-            logits = stepper.step(seen, position)
-            if heads is not None:
+            seen, row = runtime.observe(previous)
+            if heads is None:
+                logits = stepper.step(seen, position, row)
+            else:
+                logits = stepper.step(seen, position)
                 finished.append(heads.tracker.finished)
                 heads.write_logits(logits, stepper.hidden, previous, position)
-            logits += start_logits.index_select(0, row)
+                logits += start_logits.index_select(0, row)
             if policy.automaton.registers is not None:
                 masks.append(runtime.mask().clone())
                 logits.masked_fill_(~masks[-1], -torch.inf)
@@ -136,14 +138,6 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         nothing = torch.zeros((batch_size, 0), device=policy.device)
         return Rollout(recorded, nothing, nothing)
     return Rollout(recorded, torch.cat(log_probs, 1)[:, :time], torch.cat(entropies, 1)[:, :time])
-
-
-def observe(
-    runtime: Runtime, previous: Int32[Tensor, "batch"]
-) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
-    """Inputs and mask rows of the step that comes, as copies."""
-    inputs = torch.stack((previous, runtime.slot, runtime.parent, runtime.sibling), 1)
-    return inputs, runtime.rows().clone()
 
 
 def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "batch 1"]) -> Int32[Tensor, "batch"]:
@@ -193,7 +187,7 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     heads = policy.automaton.heads
     tracker = None if heads is None else make_tracker(heads.marks, len(padded), policy.budget, policy.device)
     for column in columns:
-        seen, row = observe(runtime, previous)
+        seen, row = runtime.observe(previous)
         if policy.automaton.registers is not None:
             masks.append(runtime.mask().clone())
         runtime.advance(column)
