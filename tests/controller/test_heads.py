@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import dslc
 from dslc.automaton.heads import PointerTokens, find_heads_fault
-from dslc.automaton.mark_nodes import Reference, make_heads
 from dslc.controller import PRESETS, RecurrentPolicy, join_steps, replay, sample_rollout, score_rollout
 from dslc.controller.policy import FEATURES
 from dslc.diagnostics import Code, DslcError
@@ -70,12 +69,13 @@ SIZES = {SKIPS: 6, OPEN: 7, TWO: 9, REFERRING: 8}
 KINDS = list(product(SIZES, ["small", "zoph2017"]))
 
 CELL = """
+//! ref INPUT: block after 2
 start: block block block
 block: INPUT OP
 INPUT: "0" | "1" | "2" | "3"
 OP: "max" | "sum"
 """
-"""Blocks that read one of two inputs or of the blocks before; nothing here keeps them from a later one."""
+"""Blocks that read one of two inputs or of the blocks before."""
 
 
 def sentences_of(text: str) -> list[tuple[int, ...]]:
@@ -96,14 +96,11 @@ def shake(policy: RecurrentPolicy, seed: int = 0) -> RecurrentPolicy:
 
 
 def pointing_policy(preset: str = "zoph2017") -> RecurrentPolicy:
-    """A policy over CELL whose INPUT tokens point."""
-    space = make_space(CELL)
-    heads = make_heads(space.lowering, (), (Reference("INPUT", "block", 2),))
-    assert heads is not None
-    assert heads.pointers == (PointerTokens("INPUT", 0, 2, (0, 1, 2, 3), (0, 1, 2, 3)),)
-    automaton = replace(space.lowering.automaton, heads=heads)
-    table = space.starting_table()
-    return shake(RecurrentPolicy(automaton, space.max_tokens, PRESETS[preset], table=table))
+    """A policy over CELL, whose INPUT tokens point, moved by noise."""
+    policy = make_policy(make_space(CELL), preset)
+    assert policy.automaton.heads is not None
+    assert policy.automaton.heads.pointers == (PointerTokens("INPUT", 0, 2, (0, 1, 2, 3), (0, 1, 2, 3)),)
+    return shake(policy)
 
 
 # --- written formulas, in numpy ---------------------------------------------------------------------------------------
@@ -175,8 +172,7 @@ def test_pointers_have_the_written_probability(preset: str) -> None:
     assert first.label == "INPUT.0"
     for sentence, inputs, found in zip(steps.token_tuples(), steps.inputs.numpy(), probabilities, strict=True):
         states = hidden_states(policy, inputs)
-        nothing = np.zeros(policy.preset.hidden_size)
-        for time, items in ((0, (nothing, nothing)), (2, (states[2], nothing)), (4, (states[2], states[4]))):
+        for time, items in ((0, ()), (2, (states[2],)), (4, (states[2], states[4]))):
             named = [*learned, *items]
             logits = np.array([v @ np.tanh(w_item @ item + w_now @ states[time]) for item in named])
             expected = np.exp(logits) / np.exp(logits).sum()
