@@ -9,6 +9,7 @@ Source: Moritz et al., Ray: a distributed framework for emerging AI applications
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,10 @@ LOCAL = "local"
 """Address that means: start a cluster of this machine alone, for this search."""
 WAIT_SECONDS = 0.5
 """Longest time between two looks for an interrupt, in s."""
+
+
+REACH_SECONDS = 10.0
+"""Longest time that a cluster may take to accept a connection, in s."""
 
 
 class RayExecutor:
@@ -169,6 +174,7 @@ def _connect(ray: Any, address: str) -> None:
     if address == LOCAL:
         options["include_dashboard"] = False
     try:
+        _reach(address)  # Ray itself tries for minutes
         ray.init(**options)
     except Exception as error:  # Ray raises ConnectionError, ValueError, RuntimeError and others
         raise DslcError(
@@ -180,6 +186,17 @@ def _connect(ray: Any, address: str) -> None:
                 notes=(f"{type(error).__name__}: {' '.join(str(error).split())}",),
             )
         ) from error
+
+
+def _reach(address: str) -> None:
+    """Nothing, or an error if nobody listens at the address of a cluster; other kinds of address are left to Ray.
+
+    Raises:
+        OSError: why the connection failed.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
 
 
 def _make_host_class() -> type:

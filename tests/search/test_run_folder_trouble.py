@@ -239,7 +239,7 @@ def test_where_children_run_can_be_changed_and_that_is_recorded(tmp_path: Path) 
     toy_run(tmp_path / "whole", batch=4)
     run_dir = interrupted(tmp_path / "run")
     task = "tests.search.toy_search:sum_of_digits"
-    changes = {"workers": 1, "child_seconds": 60.0}
+    changes: dict[str, Any] = {"workers": 1, "child_seconds": 60.0}
     result = resume(run_dir, task=dslc.search.tasks.get_task(task), strategy=ToyStrategy(toy_space()), **changes)
     assert {(note.code, note.severity) for note in result.notes} == {(Code.SETTING_CHANGED, Severity.NOTE)}
     info = open_run(run_dir).info

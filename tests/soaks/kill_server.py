@@ -1,6 +1,6 @@
 """Runs searches in forked processes that can be killed; forking saves each the seconds that importing torch takes.
 
-It reads lines `search WORKERS DIR` or `resume WORKERS DIR`, and answers with the process id and, when that ends, its status.
+It reads lines `search WORKERS DIR` or `resume WORKERS DIR`, answers with the process id and, at the end, with its status.
 Nothing of torch has run before the fork, so there are no threads that it could lose.
 """
 
