@@ -67,6 +67,7 @@ from dslc.diagnostics import DslcError
 from dslc.search import Context, search
 from tests.search.toy_search import ToyStrategy, sum_of_digits, toy_run
 import dslc
+import torch  # whoever has no permission may have none to import it either
 
 dslc.search.engine.CHECKPOINT_SECONDS = 0.0
 TEXT = 'start: A A A A A A\\nA: "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8"\\n%ignore " "\\n'

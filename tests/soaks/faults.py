@@ -14,7 +14,7 @@ import dslc
 from dslc.search import Candidate, search
 from tests.search import faults
 
-SECONDS = 6.0
+SECONDS = 12.0
 """Time limit of a child."""
 MEMORY = 800
 """Memory limit of a child, in MB."""

@@ -1,7 +1,7 @@
 """Runs searches in forked processes that can be killed; forking saves each the seconds that importing torch takes.
 
-It reads lines `search WORKERS DIR` or `resume WORKERS DIR`, answers with the process id and, at the end, with its status.
-Nothing of torch has run before the fork, so there are no threads that it could lose.
+It reads lines `search WORKERS DIR` or `resume WORKERS DIR`, and answers with the process id and, at the process's end,
+its status. Nothing of torch has run before the fork, so there are no threads that it could lose.
 """
 
 from __future__ import annotations
