@@ -13,12 +13,13 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
 from dslc.search.config import FAILURES_THAT_STOP, SearchConfig
 from dslc.search.control import control_candidate, control_due
-from dslc.search.evaluate import child_seed, hash_program, run_test
+from dslc.search.evaluate import child_seed, hash_program
 from dslc.search.executors.job import Executor, Job
 from dslc.search.interrupt import InterruptGuard
 from dslc.search.ledger import Ledger, counters_to_json
 from dslc.search.outcome import Candidate, Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback, Progress
+from dslc.search.recording import recording
 from dslc.search.stopping import Standing, StopRule, find_met_rule
 from dslc.search.store import RunStore, Sample
 
@@ -120,6 +121,8 @@ class Engine:
                 with self._guard.droppable():
                     execution = next(executions)
                 self.ledger.remember(execution)
+                if execution.program_hash != sample.program_hash:  # its sample waits for those before it
+                    self.store.commit_when_due()
             outcomes.append(self.ledger.record(sample))
             self._stop_if_nothing_works()
             self._report_progress()
@@ -150,8 +153,9 @@ class Engine:
             self.store.write_info(best=None)
             return
         program = self.space.decode(self.store.read_tokens(counters.best_sample))
+        program_hash = hash_program(program)
         with self._guard.droppable():
-            outcome = run_test(self.task, program, self._context(hash_program(program)))
+            outcome = self.executor.run_test(Job(program_hash, program, self._context(program_hash)))
         test = None
         if outcome is not None and outcome.diagnostic is not None:
             self.notes.append(replace(outcome.diagnostic, severity=Severity.WARNING))
@@ -258,9 +262,9 @@ class Engine:
         counters = self.ledger.counters
         counters.seconds = self._seconds()
         self.store.commit()  # first: a checkpoint must never be ahead of the samples
-        write_checkpoint(
-            self.store.run_dir, Checkpoint(counters.batch, self.strategy.state_dict(), counters_to_json(counters))
-        )
+        checkpoint = Checkpoint(counters.batch, self.strategy.state_dict(), counters_to_json(counters))
+        with recording(self.store.run_dir):
+            write_checkpoint(self.store.run_dir, checkpoint)
         self._last_checkpoint = time.monotonic()
 
     def _seconds(self) -> float:

@@ -64,7 +64,7 @@ def _call_task(call: Callable[[Program, Context], Any], program: Program, contex
             return call(program, context)
         except DslcError as error:
             return Outcome(None, diagnostic=next(d for d in error.diagnostics if d.severity is Severity.ERROR))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit ends a child, not the search
             return Outcome(None, diagnostic=_explain_failure(program, error))
 
 
@@ -97,7 +97,7 @@ def check_outcome(result: Any) -> Outcome:
     return Outcome(reward, _float_metrics(result.metrics))
 
 
-def _explain_failure(program: Program, error: Exception) -> Diagnostic:
+def _explain_failure(program: Program, error: BaseException) -> Diagnostic:
     """In the words of the grammar if the program's own code failed, else by the frames of the task."""
     source = vars(program).get("source")  # only if the task made it
     if source is not None:

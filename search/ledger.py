@@ -96,7 +96,14 @@ class Ledger:
         """Note what a program came to."""
         self.outcome_by_hash[execution.program_hash] = execution.outcome
         self.store.record_evaluation(
-            Evaluation(execution.program_hash, self.fidelity, execution.outcome, execution.seconds, execution.worker)
+            Evaluation(
+                execution.program_hash,
+                self.fidelity,
+                execution.outcome,
+                execution.seconds,
+                execution.worker,
+                execution.output,
+            )
         )
 
     def record(self, sample: Sample) -> Outcome:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import read_checkpoints
 from dslc.search.outcome import Candidate
-from dslc.search.store import connect_for_reading, read_info, restore_outcome
+from dslc.search.store import connect_for_reading, has_outputs, output_notes, read_info, restore_outcome
 
 if TYPE_CHECKING:
     from dslc.space import Program, Space
@@ -151,9 +151,12 @@ class SearchResult:
         from dslc.space import Program
 
         space = self.space
-        query = f"""SELECT id, batch, tokens, origin, log_prob, reward, code, message, metrics, seconds, parent_ids
-            FROM samples JOIN evaluations USING (program_hash) WHERE {condition}"""
         with closing(connect_for_reading(self.run_dir)) as database:
+            printed, join = "NULL", ""
+            if has_outputs(database):
+                printed, join = "outputs.text", "LEFT JOIN outputs USING (program_hash, fidelity)"
+            query = f"""SELECT id, batch, tokens, origin, log_prob, reward, code, message, metrics, seconds, parent_ids,
+                {printed} FROM samples JOIN evaluations USING (program_hash) {join} WHERE {condition}"""
             for (
                 number,
                 batch,
@@ -166,8 +169,12 @@ class SearchResult:
                 metrics,
                 seconds,
                 parents,
+                output,
             ) in database.execute(query):
                 outcome = restore_outcome(reward, metrics, code, message)
+                problem = outcome.diagnostic
+                if problem is not None and output:
+                    problem = replace(problem, notes=(*problem.notes, *output_notes(output)))
                 program = Program(space, tuple(json.loads(tokens)))
                 yield Record(
                     number,
@@ -176,7 +183,7 @@ class SearchResult:
                     origin,
                     log_prob,
                     outcome.reward,
-                    outcome.diagnostic,
+                    problem,
                     outcome.metrics,
                     seconds,
                     tuple(json.loads(parents)),

@@ -4,8 +4,10 @@ python -m tests.soak ambiguity --count 600  random grammars of at most 6 rules: 
 python -m tests.soak builds --count 2000    uniform samples of every shipped grammar: how many build and run
 python -m tests.soak constraints --count 2000  random grammars with constraints against filtered brute force
 python -m tests.soak families --count 10    piecewise-linear against Fourier: span, learnability, accuracy
+python -m tests.soak faults --count 200     children that go wrong in every way, on two workers
 python -m tests.soak fuzz --count 200000    mutated grammar files: no traceback, no hang, no wrong mask
 python -m tests.soak kill --count 200       kill -9 at random moments, then resume
+python -m tests.soak kill_workers --count 200  the same with children in two worker processes
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
 python -m tests.soak limits --count 1      grammar files that ask for too much: refused within 2 s and 500 MB
 python -m tests.soak oracle --count 2000    fresh random grammars against brute force
@@ -27,8 +29,9 @@ from tests.soaks.ambiguity import soak_ambiguity
 from tests.soaks.builds import soak_builds
 from tests.soaks.constraints import soak_constraints
 from tests.soaks.families import soak_families
+from tests.soaks.faults import soak_faults
 from tests.soaks.fuzz import soak_fuzz
-from tests.soaks.kill import soak_kill
+from tests.soaks.kill import soak_kill, soak_kill_workers
 from tests.soaks.learning import soak_learning
 from tests.soaks.limits import soak_limits
 from tests.soaks.oracle import soak_oracle
@@ -39,8 +42,10 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "builds": (soak_builds, 2000),
     "constraints": (soak_constraints, 2000),
     "families": (soak_families, 10),
+    "faults": (soak_faults, 200),
     "fuzz": (soak_fuzz, 200_000),
     "kill": (soak_kill, 200),
+    "kill_workers": (soak_kill_workers, 200),
     "learning": (soak_learning, 5),
     "limits": (soak_limits, 1),
     "oracle": (soak_oracle, 2000),

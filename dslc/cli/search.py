@@ -16,6 +16,7 @@ from dslc.cli.options import (
     space_options,
     start_table_options,
     terminal_options,
+    worker_options,
 )
 from dslc.cli.progress import clock, open_progress
 from dslc.cli.terminal import Terminal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
         "dslc search conv_net --task digits --until patience=100 --until seconds=600",
         "dslc search expression --task fit --target-length 12",
+        "dslc search conv_net --task digits --workers 4 --child-seconds 300",
     ),
 )
 @space_options
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     help="Stop early: evaluations=N, seconds=S of wall clock, patience=K samples without a new best, or entropy=H of "
     "the policy in nats a token. Can be repeated; the first that is met stops.",
 )  # fmt: skip
+@worker_options
+@click.option("--child-threads", metavar="N", type=int, default=1, show_default=True, help="CPU threads of each child.")
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--epochs", metavar="N", type=int, help="The same as --set epochs=N.")
 @click.option(
@@ -94,6 +98,7 @@ def command(
     start_table: str,
     target_length: float | None,
     target_shares: str,
+    workers: int | None,
     **plain: Any,
 ) -> int:
     """Search a space for the program with the highest reward.
@@ -122,6 +127,7 @@ def command(
             space,
             task=task,
             strategy=strategy,
+            workers=workers or 0,
             options=options,
             strategy_options=strategy_options,
             until=until,
