@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
@@ -66,6 +67,8 @@ class SearchConfig:
     workers. It is measured 20 times a second, so a child may be a little past it before it is ended."""
     ray: str | None = None
     """Ray cluster that the children run on: its address, or `local` for one on this machine; None: no cluster."""
+    halving: Sequence[float] = ()
+    """Shares of full training that children are promoted through, rising to 1; empty: each is trained in full."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the task, such as `epochs`; the task names those that it knows."""
     strategy_options: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class SearchConfig:
             *_check_range("workers", self.workers, 0, MAX_WORKERS),
             *_check_range("child_threads", self.child_threads, 1, 256),
             *_check_limits(self),
+            *_check_halving(self.halving),
             *(problem for name, value in self.until.items() for problem in _check_until(StopRule(name), value)),
         ]
         if not isinstance(self.device, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
@@ -94,7 +98,7 @@ class SearchConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
         mappings = {name: dict(getattr(self, name)) for name in ("options", "strategy_options", "until")}
-        return {**asdict(self), **mappings}
+        return {**asdict(self), **mappings, "halving": list(self.halving)}
 
 
 def make_config(
@@ -239,6 +243,19 @@ def _check_limits(config: SearchConfig) -> list[Diagnostic]:
                 message = f"`{name}` needs a process for the child, and `workers` is 0"
                 problems.append(_bad_setting(message, "give `workers` 1 or more"))
     return problems
+
+
+def _check_halving(shares: object) -> list[Diagnostic]:
+    """What is wrong with the rungs of halving."""
+    action = "give rising shares of full training that end with 1, such as 1/9,1/3,1"
+    if not isinstance(shares, list | tuple):
+        return [_bad_setting(f"`halving` is {shares!r}", action)]
+    if not shares:
+        return []
+    is_good = all(isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1 for share in shares)
+    if is_good and len(shares) > 1 and shares[-1] == 1 and all(low < high for low, high in pairwise(shares)):
+        return []
+    return [_bad_setting(f"`halving` is {', '.join(f'{share!r}' for share in shares)}", action)]
 
 
 def _check_until(rule: StopRule, value: object) -> list[Diagnostic]:

@@ -19,6 +19,9 @@ from dslc.search.store import connect_for_reading, has_outputs, output_notes, re
 if TYPE_CHECKING:
     from dslc.space import Program, Space
 
+LONGEST = """SELECT program_hash, MAX(fidelity) AS fidelity, reward, metrics, code, message, seconds FROM evaluations
+    GROUP BY program_hash"""
+"""One row a program: its longest training; SQLite takes the other columns from the maximum's row."""
 GENERATOR_KEYS = ("generator", "random")
 """Last parts of the names under which strategies keep the states of their random generators."""
 
@@ -88,7 +91,8 @@ class SearchResult:
         Raises:
             DslcError: DSLC615 if no sample has a reward.
         """
-        rows = self._query("reward IS NOT NULL AND origin != 'uniform' ORDER BY reward DESC, id LIMIT 1")
+        longest = "fidelity = (SELECT MAX(fidelity) FROM evaluations)"
+        rows = self._query(f"reward IS NOT NULL AND origin != 'uniform' AND {longest} ORDER BY reward DESC, id LIMIT 1")
         for record in rows:
             return record
         raise DslcError(
@@ -156,7 +160,7 @@ class SearchResult:
             if has_outputs(database):
                 printed, join = "outputs.text", "LEFT JOIN outputs USING (program_hash, fidelity)"
             query = f"""SELECT id, batch, tokens, origin, log_prob, reward, code, message, metrics, seconds, parent_ids,
-                {printed} FROM samples JOIN evaluations USING (program_hash) {join} WHERE {condition}"""
+                {printed} FROM samples JOIN ({LONGEST}) USING (program_hash) {join} WHERE {condition}"""
             for (
                 number,
                 batch,

@@ -40,6 +40,7 @@ def search(
     evaluations: int | None = None,
     batch: int | None = None,
     control: int | None = None,
+    halving: Sequence[float] = (),
     until: Mapping[str, float] | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -68,6 +69,11 @@ def search(
         batch: samples between two updates; default: evaluations / 30, between 5 and 20.
         control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2. They are
             spread evenly over the evaluations, and a run that a rule ends early has its share of them.
+        halving: shares of full training, rising to 1, such as `(1/9, 1/3, 1)`: every program is trained with the first;
+            whatever is among the best of those trained so far with a share goes on to the next. The task must look at
+            `context.fidelity`, as the shipped ones that train do, and the strategy is told the reward of the longest
+            training. Within a share, `context.report` stops what is worse than most before it. Default: every
+            program is trained in full.
         until: rules that end the run, looked at between batches, the first that is met does: `evaluations` (the same as
             the argument), `seconds` of wall-clock time summed over resumes, `patience` (samples of the strategy without
             a new best), `entropy` (the policy's, nats a token, falls below). Until then the history is that of the run
@@ -102,6 +108,7 @@ def search(
         evaluations=task.evaluations if evaluations is None else evaluations,
         batch=batch,
         control=control,
+        halving=tuple(halving),
         seed=seed,
         device=device,
         workers=workers,

@@ -6,6 +6,7 @@ python -m tests.soak constraints --count 2000  random grammars with constraints 
 python -m tests.soak families --count 10    piecewise-linear against Fourier: span, learnability, accuracy
 python -m tests.soak faults --count 200     children that go wrong in every way, on two workers
 python -m tests.soak fuzz --count 200000    mutated grammar files: no traceback, no hang, no wrong mask
+python -m tests.soak halving --count 5     promoted children against all trained in full: accuracy, CPU time
 python -m tests.soak kill --count 200       kill -9 at random moments, then resume
 python -m tests.soak kill_workers --count 200  the same with children in two worker processes
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
@@ -31,6 +32,7 @@ from tests.soaks.constraints import soak_constraints
 from tests.soaks.families import soak_families
 from tests.soaks.faults import soak_faults
 from tests.soaks.fuzz import soak_fuzz
+from tests.soaks.halving import soak_halving
 from tests.soaks.kill import soak_kill, soak_kill_workers
 from tests.soaks.learning import soak_learning
 from tests.soaks.limits import soak_limits
@@ -44,6 +46,7 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "families": (soak_families, 10),
     "faults": (soak_faults, 200),
     "fuzz": (soak_fuzz, 200_000),
+    "halving": (soak_halving, 5),
     "kill": (soak_kill, 200),
     "kill_workers": (soak_kill_workers, 200),
     "learning": (soak_learning, 5),

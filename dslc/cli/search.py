@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,11 @@ if TYPE_CHECKING:
     help="Stop early: evaluations=N, seconds=S of wall clock, patience=K samples without a new best, or entropy=H of "
     "the policy in nats a token. Can be repeated; the first that is met stops.",
 )  # fmt: skip
+@click.option(
+    "--halving", metavar="SHARES",
+    help="Train every program with the first of these shares of full training and promote the best, for example "
+    "1/9,1/3,1. Default: all in full.",
+)  # fmt: skip
 @worker_options
 @click.option("--child-threads", metavar="N", type=int, default=1, show_default=True, help="CPU threads of each child.")
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
@@ -98,6 +104,7 @@ def command(
     start_table: str,
     target_length: float | None,
     target_shares: str,
+    halving: str | None,
     workers: int | None,
     **plain: Any,
 ) -> int:
@@ -128,6 +135,7 @@ def command(
             task=task,
             strategy=strategy,
             workers=workers or 0,
+            halving=read_shares(halving) if halving else (),
             options=options,
             strategy_options=strategy_options,
             until=until,
@@ -158,6 +166,19 @@ def read_settings(settings: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, 
             raise click.UsageError(f"--set gives `{name}` twice")
         where[key] = _read_value(text)
     return task, strategy
+
+
+def read_shares(text: str) -> tuple[float, ...]:
+    """Shares of full training from a text such as `1/9,1/3,1`; whether they rise to 1 is not looked at.
+
+    Example:
+        >>> read_shares("1/4, 0.5,1")
+        (0.25, 0.5, 1.0)
+    """
+    try:
+        return tuple(float(Fraction("".join(part.split()))) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        raise click.UsageError(f"--halving takes shares such as 1/9,1/3,1, not `{text}`") from None
 
 
 def read_rules(rules: tuple[str, ...]) -> dict[str, Any]:

@@ -40,19 +40,31 @@ class JobMessage:
     threads: int
     fidelity: float
     options: Mapping[str, Any]
+    cutoffs: Mapping[str, float] | None = None
+    """As in `Context`; the steps are texts, as JSON wants them."""
     is_test: bool = False
 
     def context(self, device: str) -> Context:
         """The context of the child, on the device of its worker."""
-        return Context(self.seed, device, self.threads, self.fidelity, self.options)
+        cutoffs = None if self.cutoffs is None else {int(step): value for step, value in self.cutoffs.items()}
+        return Context(self.seed, device, self.threads, self.fidelity, self.options, cutoffs=cutoffs)
 
 
 def describe_job(job: Job, *, is_test: bool = False) -> JobMessage:
     """The message of a job."""
     context = job.context
     tokens = tuple(int(token) for token in job.program.tokens)
-    options = dict(context.options)
-    return JobMessage(job.program_hash, tokens, context.seed, context.threads, context.fidelity, options, is_test)
+    cutoffs = None if context.cutoffs is None else {str(step): value for step, value in context.cutoffs.items()}
+    return JobMessage(
+        job.program_hash,
+        tokens,
+        context.seed,
+        context.threads,
+        context.fidelity,
+        dict(context.options),
+        cutoffs,
+        is_test,
+    )
 
 
 def diagnostic_to_json(diagnostic: Diagnostic) -> dict[str, Any]:

@@ -120,13 +120,16 @@ def _list_top(
 ) -> list[dict[str, Any]]:
     """The strategy's best distinct programs, best first, of equal ones the earlier first; each as dslc.best/1.
 
+    Where children were promoted, only those trained longest are compared.
+
     More keys: `rank` (equal rewards share one), `ties` (how many further programs of the arm have this reward).
     """
     query = f"""
         WITH first AS (SELECT program_hash, MIN(id) AS id FROM samples WHERE origin != 'uniform' GROUP BY program_hash),
              scored AS (SELECT id, program_hash, reward, RANK() OVER (ORDER BY reward DESC) AS rank,
                                COUNT(*) OVER (PARTITION BY reward) - 1 AS ties
-                        FROM first JOIN outcomes USING (program_hash) WHERE reward IS NOT NULL)
+                        FROM first JOIN outcomes USING (program_hash)
+                        WHERE reward IS NOT NULL AND fidelity = (SELECT MAX(fidelity) FROM outcomes))
         SELECT id, program_hash, reward, rank, ties, text, tokens
         FROM scored JOIN samples USING (id, program_hash) ORDER BY reward DESC, id LIMIT {TOP}"""
     evaluations = database.execute("SELECT COUNT(*) FROM samples WHERE origin != 'uniform'").fetchone()[0]
