@@ -39,6 +39,11 @@ class Stepper:
         self._sigmoids = self._gates[:, : 3 * size]
         self._parts = self._gates.chunk(4, 1)
 
+    @property
+    def hidden(self) -> Float[Tensor, "batch hidden"]:
+        """State that the last step's output was made from; the next step overwrites it."""
+        return self._hidden[-1]
+
     def step(self, inputs: Int32[Tensor, "batch feature"], position: int) -> Float[Tensor, "batch token"]:
         """What the network adds to the starting logits of the next step.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from dslc.diagnostics import Code, Diagnostic, Severity
+from dslc.diagnostics import Code, Diagnostic, Label, Severity
 from dslc.language.anchors import Anchor
+from dslc.language.constraints import Constraint, ConstraintKind
 from dslc.language.grammar import Literal, Rule, Terminal
 from dslc.source import Span
 
@@ -26,9 +27,10 @@ def yes_literal(literals: Sequence[Literal]) -> int:
 
 
 def check_anchors(
-    anchors: Iterable[Anchor], rules: Sequence[Rule], terminals: Sequence[Terminal]
+    anchors: Iterable[Anchor], constraints: Iterable[Constraint], rules: Sequence[Rule], terminals: Sequence[Terminal]
 ) -> Iterator[Diagnostic]:
-    """An error for each name of an anchor that is no rule or no yes / no decision."""
+    """An error for each name of an anchor that is no rule or no yes / no decision, and for one that is a reference."""
+    references = {each.subject.name: each for each in constraints if each.kind is ConstraintKind.REF}
     anchors = tuple(anchors)
     rule_names = [rule.name for rule in rules]
     aliases = {each.alias: rule.name for rule in rules for each in rule.alternatives if each.alias is not None}
@@ -45,6 +47,16 @@ def check_anchors(
                 "and the answers to an anchor are two",
                 anchor.terminal_span,
                 f'give it one literal for yes and one for no, as in `{anchor.terminal}: "1" | "0"`',
+            )
+        reference = references.get(anchor.terminal)
+        if reference is not None:
+            yield Diagnostic(
+                Code.ANCHOR_DECISION,
+                Severity.ERROR,
+                f"terminal `{anchor.terminal}` names nodes by its literals, so it does not answer yes or no",
+                anchor.terminal_span,
+                "keep one of the two lines",
+                labels=() if reference.span is None else (Label(reference.span, "a reference because of this"),),
             )
         if anchor.rule not in rule_names and anchor.rule in aliases:
             yield Diagnostic(

@@ -70,7 +70,7 @@ def read_grammar(file: SourceFile, *, literal_limit: int | None = None) -> tuple
     diagnostics.extend(find_repeated_alternatives(rules))
     diagnostics.extend(find_collisions(rules))
     diagnostics.extend(check_constraint_names(pragmas.constraints, rules, terminals))
-    diagnostics.extend(check_anchors(pragmas.anchors, rules, terminals))
+    diagnostics.extend(check_anchors(pragmas.anchors, pragmas.constraints, rules, terminals))
     diagnostics = _arrange(diagnostics, file, reader)
     if any(d.severity is Severity.ERROR for d in diagnostics):
         raise DslcError(diagnostics)

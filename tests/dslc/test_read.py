@@ -385,8 +385,8 @@ REFUSED = [
     # optionals
     ('start: "b" [A?]\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     ('start: [A]~2\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
-    # what comes with a later version
     # anchors
+    ("//! anchor A: start\n//! ref A: start\nstart: A | A start\nA: \"0\" | \"1\"\n", [(Code.ANCHOR_DECISION, 1, 12)]),
     ("//! anchor A: strat\n//! anchor C: long\n//! anchor D: _b\n//! anchor F: start\nstart: A _b D F -> long\n"
      "_b: \"d\"\nA: \"a\"\nD: \"a\" | \"d\"\nF: \"f\" | \"g\" | \"h\"\n",
      [(Code.ANCHOR_DECISION, 1, 12),
