@@ -122,7 +122,7 @@ def test_sentences_a_second_from_tokens_to_hash(name: str, start: str) -> None:
     checks = "; checks are on: see `make bench`" if ARE_CHECKS_ON else ""
     print(
         f"\n{name}, {NUM_TOKENS} tokens to tree to graph to hash, each sentence once: median of blocks "
-        f"{microseconds:.0f} us, {1e6 / microseconds:.0f} sentences a second, {microseconds / turn:.0f} Python turns of "
-        f"{turn * 1e3:.1f} ns; quietest tenth of the blocks {quiet:.0f} us, {1e6 / quiet:.0f} a second; the tree alone "
-        f"{median(trees) * 1e6:.0f} us{checks}"
+        f"{microseconds:.0f} us, {1e6 / microseconds:.0f} sentences a second, {microseconds / turn:.0f} Python turns "
+        f"of {turn * 1e3:.1f} ns; quietest tenth of the blocks {quiet:.0f} us, {1e6 / quiet:.0f} a second; "
+        f"the tree alone {median(trees) * 1e6:.0f} us{checks}"
     )
