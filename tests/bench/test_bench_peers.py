@@ -16,6 +16,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -138,7 +139,7 @@ def time_scalar(space: Space, seeds: random.Random) -> float:
     costs = []
     for _ in range(ROUNDS):
         sequences = draw(space, 512, seeds)
-        costs.append(cpu_seconds(lambda rows=sequences: run(rows)) / count_free_terminals(space, sequences) * 1e6)
+        costs.append(cpu_seconds(partial(run, sequences)) / count_free_terminals(space, sequences) * 1e6)
     return median(costs)
 
 
