@@ -16,7 +16,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -108,14 +108,18 @@ class OurBatch:
 def time_batch(space: Space, batch_size: int, seeds: random.Random) -> float:
     """Microseconds a free terminal."""
     ours = OurBatch(space, batch_size)
+    repeats = max(1, 2048 // batch_size)  # a batch of 64 is over in less than the clock resolves
+
+    def run() -> None:
+        for _ in range(repeats):
+            ours.run()
+
     costs = []
     for _ in range(ROUNDS):
         sequences = draw(space, batch_size, seeds)
         ours.load(sequences)
         ours.check(sequences)
-        # A batch of 64 is over in less than the clock resolves.
-        repeats = max(1, 2048 // batch_size)
-        seconds = cpu_seconds(lambda: [ours.run() for _ in range(repeats)]) / repeats
+        seconds = cpu_seconds(run) / repeats
         costs.append(seconds / count_free_terminals(space, sequences) * 1e6)
     return median(costs)
 
@@ -135,7 +139,7 @@ def time_scalar(space: Space, seeds: random.Random) -> float:
     costs = []
     for _ in range(ROUNDS):
         sequences = draw(space, 512, seeds)
-        costs.append(cpu_seconds(lambda rows=sequences: run(rows)) / count_free_terminals(space, sequences) * 1e6)
+        costs.append(cpu_seconds(partial(run, sequences)) / count_free_terminals(space, sequences) * 1e6)
     return median(costs)
 
 
@@ -204,7 +208,8 @@ def describe_peer(name: str, space: Space, language: Language, seeds: random.Ran
             return "not installed"
         except PeerRefusesError:
             return "refuses"
-        right = check_peer(engine, language, [language.encode(Program(space, row).text) for row in draw(space, NUM_CHECKED, seeds)])
+        sentences = [language.encode(Program(space, row).text) for row in draw(space, NUM_CHECKED, seeds)]
+        right = check_peer(engine, language, sentences)
         costs.append((*time_peer(engine, space, language, seeds), right))
     cost, number, right = min(costs)
     wrong = "" if right == 1 else f", {1 - right:.0%} of masks wrong"

@@ -72,6 +72,12 @@ def build(space: Space, tokens: tuple[int, ...]) -> object:
     return Program(space, tokens).build(in_channels=1, num_classes=10)
 
 
+def read_all(space: Space, sentences: list[tuple[int, ...]], name: str) -> None:
+    """What `name` of every sentence costs, from its tokens."""
+    for tokens in sentences:
+        getattr(Program(space, tokens), name)
+
+
 def write_by_hand(sizes: list[int]) -> nn.Sequential:
     """The network of a sentence of `conv_net` for grey images of ten classes."""
     layers: list[nn.Module] = []
@@ -115,14 +121,14 @@ def test_sentences_a_second_from_tokens_to_hash(name: str, start: str) -> None:
     for begin in range(0, len(sentences), BLOCK):
         block = sentences[begin : begin + BLOCK]
         first, second = block[: BLOCK // 2], block[BLOCK // 2 :]
-        whole.append(cpu_seconds(lambda tokens=first: [Program(space, each).hash for each in tokens]) / len(first))
-        trees.append(cpu_seconds(lambda tokens=second: [Program(space, each).tree for each in tokens]) / len(second))
+        whole.append(cpu_seconds(partial(read_all, space, first, "hash")) / len(first))
+        trees.append(cpu_seconds(partial(read_all, space, second, "tree")) / len(second))
     microseconds, quiet = median(whole) * 1e6, sorted(whole)[len(whole) // 10] * 1e6
     turn = turn_microseconds()
     checks = "; checks are on: see `make bench`" if ARE_CHECKS_ON else ""
     print(
         f"\n{name}, {NUM_TOKENS} tokens to tree to graph to hash, each sentence once: median of blocks "
-        f"{microseconds:.0f} us, {1e6 / microseconds:.0f} sentences a second, {microseconds / turn:.0f} Python turns of "
-        f"{turn * 1e3:.1f} ns; quietest tenth of the blocks {quiet:.0f} us, {1e6 / quiet:.0f} a second; the tree alone "
-        f"{median(trees) * 1e6:.0f} us{checks}"
+        f"{microseconds:.0f} us, {1e6 / microseconds:.0f} sentences a second, {microseconds / turn:.0f} Python turns "
+        f"of {turn * 1e3:.1f} ns; quietest tenth of the blocks {quiet:.0f} us, {1e6 / quiet:.0f} a second; "
+        f"the tree alone {median(trees) * 1e6:.0f} us{checks}"
     )
