@@ -1,4 +1,4 @@
-"""Handwritten digits: 1,797 grey images of 8 x 8 pixels that come with scikit-learn; a child trains in under a second.
+"""Handwritten digits: 1,797 grey images of 8 x 8 pixels that come with scikit-learn; most children train in a second.
 
 Split, fixed and by class: 60% training, 20% validation, 20% test. Pixels are standardised by mean and standard
 deviation of all training pixels. A conv_net program is the network, with `in_channels=1, num_classes=10`. An activation

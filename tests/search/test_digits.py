@@ -139,7 +139,7 @@ def test_a_cell_stands_twice_in_a_fixed_network_with_its_own_parameters() -> Non
 
 def test_cells_are_searched(tmp_path: Path) -> None:
     space = dslc.compile("dag_cell", start="blocks_3")
-    result = search(space, task="digits", evaluations=6, control=2, options={"epochs": 1}, run_dir=tmp_path / "run")
+    result = search(space, task="digits", evaluations=2, control=1, options={"epochs": 1}, run_dir=tmp_path / "run")
     assert result.status == "finished"
     assert all(record.reward is not None for record in result.records())
 
