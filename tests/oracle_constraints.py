@@ -16,7 +16,10 @@ from tests.oracle_derivations import Decisions, PlainGrammar, Symbols, Tree
 
 Constraint = tuple[Any, ...]
 Shown = tuple[frozenset[Any], tuple[Any, ...]]
-"""A node of the tree that a user sees: the names that it goes by, and its children; a leaf has none."""
+"""A node of the tree that a user sees: the names that it goes by, and its children; a leaf has none.
+
+A placeholder for what is absent is a leaf without a name.
+"""
 Path = tuple[frozenset[Any], ...]
 """Names of the nodes from the root to a place."""
 
@@ -27,7 +30,10 @@ THREADED = (*COUNTED, "ref")
 
 def print_name(name: Any) -> str:
     """A name as in a grammar file."""
-    return name if isinstance(name, str) else f"{name[0]}.{name[1]}"
+    if isinstance(name, str):
+        return name
+    terminal, text = name
+    return f"{terminal}.{text}" if text.isalpha() else f'{terminal}."{text}"'
 
 
 def print_constraint(constraint: Constraint) -> str:
@@ -60,6 +66,8 @@ class ConstrainedTrees:
             return [(frozenset({terminal, (terminal, grammar.literals(terminal)[literal])}), ())]
         name, choice, children = tree
         shown = [node for child in children for node in self.show(child)]
+        if choice == 1 and name in grammar.absent:
+            shown = [(frozenset(), ())] * grammar.absent[name]
         if name in grammar.group or name.startswith("_"):
             return shown
         alias = grammar.aliases.get((name, choice))
@@ -255,8 +263,9 @@ class ConstrainedTrees:
         while True:
             before = {rule: set(found) for rule, found in counts.items()}
             for rule, alternatives in self.grammar.kept.items():
-                for _, symbols in alternatives:
-                    counts[rule] |= of(symbols)
+                for number, symbols in alternatives:
+                    is_absent = number == 1 and rule in self.grammar.absent
+                    counts[rule] |= {min(2, self.grammar.absent[rule])} if is_absent else of(symbols)
             if before == counts:
                 return of(dict(self.grammar.kept[name])[choice])
 
