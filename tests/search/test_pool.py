@@ -5,6 +5,7 @@ A worker takes seconds to start, so one search and one pool serve many tests.
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import dslc
 from dslc.diagnostics import Code, DslcError
 from dslc.saved_space import pack_space
-from dslc.search import Context, SearchResult, search
+from dslc.search import Context, SearchResult, open_run, search
 from dslc.search.executors.choose import check_importable, gpus_for
 from dslc.search.executors.job import ChildLimits, Job
 from dslc.search.executors.messages import (
@@ -186,7 +187,8 @@ search(space, task=task, strategy="random", evaluations=1, control=0, workers=1,
 """
 
 
-def test_no_worker_outlives_a_killed_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_search(tmp_path: Path, number: signal.Signals) -> None:
     """Nor does what a hanging child has started."""
     note = tmp_path / "note"
     environment = {**os.environ, "DSLC_TEST_NOTE": str(note), "PYTHONPATH": str(ROOT)}
@@ -198,8 +200,9 @@ def test_no_worker_outlives_a_killed_search(tmp_path: Path) -> None:
             time.sleep(0.05)
         processes = [int(line) for line in note.read_text().splitlines()]
         assert all(map(is_alive, processes))
-        killed.kill()
-        killed.wait()
+        killed.send_signal(number)
+        assert killed.wait(timeout=60) == (-number if number == signal.SIGKILL else 0)
+    assert open_run(tmp_path / "run").status == "interrupted"
     deadline = time.monotonic() + 10
     while any(map(is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
