@@ -127,17 +127,25 @@ class RecurrentPolicy(nn.Module):
         return make_runtime(self.automaton, batch_size, self.budget, self.device, track=True, tables=self._tables)
 
     def forward(
-        self, inputs: Int32[Tensor, "batch time feature"], rows: Int32[Tensor, "batch time"]
+        self,
+        inputs: Int32[Tensor, "batch time feature"],
+        rows: Int32[Tensor, "batch time"],
+        *,
+        is_twice_differentiable: bool = False,
     ) -> Float[Tensor, "batch time token"]:
         """Logits of recorded steps, all at once; disallowed tokens are not yet masked.
 
         Args:
             inputs: In the order of FEATURES.
             rows: Rows of `automaton.mask`.
+            is_twice_differentiable: Slower, the same numbers; without it there are first derivatives only.
         """
         batch, time, _ = inputs.shape
         ids = self.feature_ids(inputs.transpose(0, 1)).reshape(time * batch, -1)
-        embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
+        if is_twice_differentiable:
+            embedded = functional.embedding(ids, self.embedding).sum(1).view(time, batch, -1)
+        else:
+            embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
         hidden, _ = self.lstm(embedded + self._position_rows(time)[:, None])
         logits: Tensor = self.output(hidden).transpose(0, 1)
         return logits + functional.embedding(rows, self.start_logits)
