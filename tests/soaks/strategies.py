@@ -6,6 +6,7 @@ beat random's of the same seeds by a one-sided sign test at 0.01.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import cache
 from math import comb
@@ -29,13 +30,13 @@ item: "a" | "b" | "c" | "d"
 """
 """Lists of at most 6 items: 5,460 programs."""
 TREES = """
-//! max_tokens 9
+//! max_tokens 10
 start: node
 node: "(" node OP node ")" -> inner | LEAF -> leaf
 OP: "+" | "*"
-LEAF: "x" | "y" | "z" | "u"
+LEAF: "x" | "y" | "z"
 """
-"""Trees of at most 3 leaves; the count is in the table."""
+"""Trees of at most 4 leaves: 3,369 programs."""
 NEEDED = 0.75
 """Share of the seeds in which the optimum is found."""
 LEVEL = 0.01
@@ -45,26 +46,24 @@ LEVEL = 0.01
 def score_menus(text: str) -> float:
     """Neighbours should rise by little, and a letter belongs to each digit."""
     digits, letters = [int(each) for each in text[::2]], ["xyzw".index(each) for each in text[1::2]]
-    steps = sum(abs(other - one - 1) for one, other in zip(digits, digits[1:], strict=False))
+    steps = sum(abs(other - one - 1) for one, other in itertools.pairwise(digits))
     return -0.3 * steps - 0.2 * sum(abs(letter - digit % 4) for letter, digit in zip(letters, digits, strict=False))
 
 
-def score_lists(text: str) -> float:
-    """As `abcdab`, place by place, each item missing or more costs too."""
-    items, wanted = text.replace(",", ""), "dbcadb"
-    same = sum(one == other for one, other in zip(items, wanted, strict=False))
-    return same - 0.5 * abs(len(items) - len(wanted))
+def score_likeness(wanted: str) -> Callable[[str], float]:
+    """Places at which a text is as the wanted one; each character missing or more costs half of one."""
 
+    def score(text: str) -> float:
+        same = sum(one == other for one, other in zip(text, wanted, strict=False))
+        return same - 0.5 * abs(len(text) - len(wanted))
 
-def score_trees(text: str) -> float:
-    """The value of the expression at some point."""
-    return float(eval(text, {"__builtins__": {}}, {"x": 1.5, "y": -1.0, "z": 0.5, "u": -2.0}))
+    return score
 
 
 SPACES: dict[str, tuple[str, Callable[[str], float]]] = {
     "menus": (MENUS, score_menus),
-    "lists": (LISTS, score_lists),
-    "trees": (TREES, score_trees),
+    "lists": (LISTS, score_likeness("d,b,c,a,d,b")),
+    "trees": (TREES, score_likeness("((x+y)*(z*x))")),
 }
 
 
@@ -100,7 +99,7 @@ def sign_test(wins: int, number: int) -> float:
         >>> sign_test(5, 5)
         0.03125
     """
-    return sum(comb(number, k) for k in range(wins, number + 1)) / 2**number
+    return sum(comb(number, k) for k in range(wins, number + 1)) / 2.0**number
 
 
 def soak_strategies(count: int) -> str:
