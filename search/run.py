@@ -308,7 +308,7 @@ def _check_figures(strategy: Strategy, config: SearchConfig) -> None:
             Code.BAD_SETTING,
             Severity.ERROR,
             f"`until entropy` cannot end a search by `{strategy.name}`, which tells no entropy",
-            help="use a strategy with a policy, such as policy_gradient, or one of the rules evaluations, seconds and patience",
+            help="use one with a policy, or one of the rules evaluations, seconds and patience",
         )
     )
 
