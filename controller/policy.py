@@ -94,6 +94,13 @@ class RecurrentPolicy(nn.Module):
         is_cpu = torch.device(device).type == "cpu"
         self._tables = None if is_cpu else AutomatonTensors.from_automaton(automaton, device)
 
+    def start_again(self, seed: int) -> None:
+        """Weights as fresh ones of that seed, in place."""
+        device = self.device
+        self.to("cpu")  # where fresh weights are drawn, so that they are the same on every device
+        self._initialise(torch.Generator().manual_seed(seed))
+        self.to(device)
+
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
         preset = self.preset
@@ -129,6 +136,8 @@ class RecurrentPolicy(nn.Module):
         inputs: Int32[Tensor, "batch time feature"],
         rows: Int32[Tensor, "batch time"],
         finished: Int32[Tensor, "batch time rule"] | None = None,
+        *,
+        is_twice_differentiable: bool = False,
     ) -> Float[Tensor, "batch time token"]:
         """Logits of recorded steps, all at once; disallowed tokens are not yet masked.
 
@@ -136,10 +145,14 @@ class RecurrentPolicy(nn.Module):
             inputs: In the order of FEATURES.
             rows: Rows of `automaton.mask`.
             finished: Nodes that are finished before each step, where the space has heads.
+            is_twice_differentiable: Slower, the same numbers; without it there are first derivatives only.
         """
         batch, time, _ = inputs.shape
         ids = self.feature_ids(inputs.transpose(0, 1)).reshape(time * batch, -1)
-        embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
+        if is_twice_differentiable:
+            embedded = functional.embedding(ids, self.embedding).sum(1).view(time, batch, -1)
+        else:
+            embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
         hidden, _ = self.lstm(embedded + self._position_rows(time)[:, None])
         logits: Tensor = self.output(hidden).transpose(0, 1)
         if self.automaton.heads is not None:

@@ -12,6 +12,8 @@ python -m tests.soak kill_workers --count 200  the same with children in two wor
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
 python -m tests.soak limits --count 1      grammar files that ask for too much: refused within 2 s and 500 MB
 python -m tests.soak oracle --count 2000    fresh random grammars against brute force
+python -m tests.soak quality --count 20     late samples on rewards with a known optimum, strategies and ablations
+python -m tests.soak strategies --count 20  every strategy on three spaces: the optimum, and against random
 python -m tests.soak targets --count 3      every target searched on its real task, by seed
 """
 
@@ -37,6 +39,8 @@ from tests.soaks.kill import soak_kill, soak_kill_workers
 from tests.soaks.learning import soak_learning
 from tests.soaks.limits import soak_limits
 from tests.soaks.oracle import soak_oracle
+from tests.soaks.quality import soak_quality
+from tests.soaks.strategies import soak_strategies
 from tests.soaks.targets import soak_targets
 
 SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
@@ -52,6 +56,8 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "learning": (soak_learning, 5),
     "limits": (soak_limits, 1),
     "oracle": (soak_oracle, 2000),
+    "quality": (soak_quality, 20),
+    "strategies": (soak_strategies, 20),
     "targets": (soak_targets, 3),
 }
 """Function and default count of each soak."""
