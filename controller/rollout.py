@@ -228,8 +228,10 @@ def select_steps(steps: Steps, chosen: Sequence[int]) -> Steps:
     lengths = steps.lengths.index_select(0, index)
     time = int(lengths.max()) if len(index) else 0
     tokens, inputs, rows = (part.index_select(0, index)[:, :time] for part in (steps.tokens, steps.inputs, steps.rows))
-    allowed = None if steps.allowed is None else steps.allowed.index_select(0, index)[:, :time]
-    return Steps(tokens, lengths, inputs, rows, allowed)
+    allowed, finished = (
+        None if part is None else part.index_select(0, index)[:, :time] for part in (steps.allowed, steps.finished)
+    )
+    return Steps(tokens, lengths, inputs, rows, allowed, finished)
 
 
 def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:

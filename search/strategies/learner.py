@@ -100,7 +100,7 @@ class PolicyLearner:
         """Log-probabilities of all tokens at recorded steps, and which are allowed; twice differentiable."""
         mask = self.policy.mask[steps.rows] if steps.allowed is None else steps.allowed
         with torch.backends.cudnn.flags(enabled=False):  # whose LSTM has no second derivative
-            logits = self.policy(steps.inputs, steps.rows, is_twice_differentiable=True)
+            logits = self.policy(steps.inputs, steps.rows, steps.finished, is_twice_differentiable=True)
         return masked_log_softmax(logits, mask), mask
 
     def rewards(self, values: Sequence[float]) -> Tensor:

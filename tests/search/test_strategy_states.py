@@ -83,10 +83,11 @@ def test_seeds_decide(name: str) -> None:
 
 
 @pytest.mark.parametrize("preset", ["small", "zoph2017"])
-def test_heads_go_on_too(preset: str) -> None:
+@pytest.mark.parametrize("name", ["policy_gradient", "trpo", "risk_seeking", "pqt", "ppo", "hybrid"])
+def test_heads_go_on_too(name: str, preset: str) -> None:
     text = f"//! anchor VALUE: item\n{LISTS}"
     options, space = {"preset": preset}, make_space(text, 8)
     assert space.lowering.automaton.heads is not None
-    whole = run("policy_gradient", options, set(), set(), space)
-    assert run("policy_gradient", options, {0, 2}, {4}, space) == whole
-    assert whole != run("policy_gradient", options, set(), set())
+    whole = run(name, options, set(), set(), space)
+    assert run(name, options, {0, 2}, {4}, space) == whole
+    assert whole != run(name, options, set(), set())
