@@ -143,7 +143,7 @@ def test_an_ambiguous_text_is_read_as_it_may_refer() -> None:
     space = dslc.compile_text(grammar)
     program = space.parse("a a r 1")
     assert program.tokens in {space[i].tokens for i in range(space.count())}
-    assert [child.children[0].rule for child in program.tree.children[:2]] == ["x", "x"]
+    assert str(program.tree).count("name='x'") == 2, program.tree
 
 
 def test_a_reference_is_described_and_saved(tmp_path: Path) -> None:
