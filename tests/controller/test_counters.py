@@ -14,7 +14,7 @@ COUNTED = [
     (
         "//! ref SKIP: layer increasing\n//! ref IN: layer after 1\n//! at_most 3 SKIP\n"
         'start: layer+\nlayer: "l" IN SKIP*\nSKIP: "0" | "1"\nIN: "0" | "1" | "2"\n',
-        9,
+        12,
     ),
     ("//! at_least 2 VALUE\n//! at_most 2 KIND.l\n//! at_least 1 KIND.k" + LISTS, 9),
 ]
