@@ -100,7 +100,8 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if document["decisions_per_terminal"] is not None:
         facts.append(("decisions", f"{document['decisions_per_terminal']:.3g} for each word that is chosen"))
-    facts.append(("fresh policy", _describe_start(policy)))
+    counts_nodes = any(constraint["kind"] == "threaded" for constraint in document["constraints"])
+    facts.append(("fresh policy", _describe_start(policy, counts_nodes=counts_nodes)))
     if document["constraints"]:
         lines = [f"{each['pragma']} {each['text']} (line {each['line']})" for each in document["constraints"]]
         unfused = list(dict.fromkeys(name for each in document["constraints"] for name in each["unfused"]))
@@ -116,9 +117,9 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _describe_start(policy: dict[str, Any]) -> str:
+def _describe_start(policy: dict[str, Any], *, counts_nodes: bool) -> str:
     if policy["expected_tokens"] is None:
-        figures = "too large for exact figures"
+        figures = "no exact figures where nodes are counted" if counts_nodes else "too large for exact figures"
     else:
         figures = (
             f"{policy['expected_tokens']:.4g} tokens expected, {policy['kl_to_uniform']:.3g} nats from uniform,"
