@@ -94,6 +94,7 @@ class SearchConfig:
             problems.append(_bad_setting(f"`device` is {self.device!r}", "give `cpu`, `cuda` or `cuda:N`"))
         if problems:
             raise DslcError(problems)
+        object.__setattr__(self, "halving", tuple(self.halving))  # JSON has lists
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""

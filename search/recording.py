@@ -27,6 +27,6 @@ def recording(run_dir: Path) -> Iterator[None]:
                 Code.CANNOT_RECORD,
                 Severity.ERROR,
                 f"the run folder `{run_dir}` cannot be written: {reason}",
-                help="make room or give permission, then go on with `dslc resume`; what was recorded before is there",
+                help="make room, give permission or choose another folder; what is recorded is there for `dslc resume`",
             )
         ) from error

@@ -66,7 +66,8 @@ def search(
         task: name of a shipped task, `module:function`, a task, or a function `reward(program, context)`.
         strategy: a name of `dslc.search.strategies.STRATEGY_NAMES`, or a strategy made for this space.
         evaluations: samples of the strategy to score; a repeat is answered from memory and counts. Default: the task's.
-        batch: samples between two updates; default: evaluations / 30, between 5 and 20.
+        batch: samples between two updates; default: that of the strategy's preset where its source names one, else
+            evaluations / 30, between 5 and 20.
         control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2. They are
             spread evenly over the evaluations, and a run that a rule ends early has its share of them.
         halving: shares of full training, rising to 1, such as `(1/9, 1/3, 1)`: every program is trained with the first;
@@ -102,6 +103,8 @@ def search(
     """
     task, directory = _resolve_task(task), str(Path.cwd())
     evaluations, rules = split_until(evaluations, until or {})
+    if batch is None:
+        batch = _preset_batch(strategy_options or {}, task.evaluations if evaluations is None else evaluations)
     config = make_config(
         task.name,
         strategy=strategy if isinstance(strategy, str) else strategy.name,
@@ -305,6 +308,14 @@ def _check_target(task: Task, space: Space) -> None:
 # --- what it runs with ----------------------------------------------------------------------------------------------
 
 
+def _preset_batch(strategy_options: Mapping[str, Any], evaluations: int) -> int | None:
+    """Samples a batch that the preset's source names; None if it names none."""
+    from dslc.controller.presets import PRESETS
+
+    preset = PRESETS.get(strategy_options.get("preset", ""))
+    return None if preset is None or preset.batch is None else min(preset.batch, max(evaluations, 1))
+
+
 def _make_strategy(config: SearchConfig, space: Space) -> Strategy:
     from dslc.search.strategies import make_strategy
 
@@ -333,7 +344,7 @@ def _check_figures(strategy: Strategy, config: SearchConfig) -> None:
             Code.BAD_SETTING,
             Severity.ERROR,
             f"`until entropy` cannot end a search by `{strategy.name}`, which tells no entropy",
-            help="use policy_gradient or reinforce, or one of the rules evaluations, seconds and patience",
+            help="use one with a policy, or one of the rules evaluations, seconds and patience",
         )
     )
 

@@ -100,25 +100,33 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if document["decisions_per_terminal"] is not None:
         facts.append(("decisions", f"{document['decisions_per_terminal']:.3g} for each word that is chosen"))
-    facts.append(("fresh policy", _describe_start(policy)))
+    counts_nodes = any(constraint["kind"] == "threaded" for constraint in document["constraints"])
+    facts.append(("fresh policy", _describe_start(policy, counts_nodes=counts_nodes)))
     if document["constraints"]:
         lines = [f"{each['pragma']} {each['text']} (line {each['line']})" for each in document["constraints"]]
         unfused = list(dict.fromkeys(name for each in document["constraints"] for name in each["unfused"]))
         because = f"; no list because of them: {', '.join(unfused)}" if unfused else ""
         facts.append(("constraints", ", ".join(lines) + because))
+    for each in document["anchors"]:
+        facts.append(
+            (
+                "anchor",
+                f"{each['terminal']} asks about {each['rule']}, {show_text(each['yes'])} is yes (line {each['line']})",
+            )
+        )
     return facts
 
 
-def _describe_start(policy: dict[str, Any]) -> str:
+def _describe_start(policy: dict[str, Any], *, counts_nodes: bool) -> str:
     if policy["expected_tokens"] is None:
-        figures = "too large for exact figures"
+        figures = "no exact figures where nodes are counted" if counts_nodes else "too large for exact figures"
     else:
         figures = (
             f"{policy['expected_tokens']:.4g} tokens expected, {policy['kl_to_uniform']:.3g} nats from uniform,"
             f" {policy['kl_to_even']:.3g} from even lengths"
         )
     shares = "".join(f", {share:.3g} of them {name}" for name, share in policy["shares"].items())
-    return f"{figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
+    return f"{policy['table']} table, {figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
 
 
 def count_text(digits: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.executors.guardian import Guardian
@@ -231,7 +232,7 @@ class PoolExecutor:
         for message in messages:
             self._understand(worker, message)
 
-    def _understand(self, worker: WorkerProcess, message: dict[str, object]) -> None:
+    def _understand(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
         """Act on what a worker says.
 
         Raises:

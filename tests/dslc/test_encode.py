@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+import dslc
 from dslc.automaton.count import Counts
 from dslc.automaton.derive import tokens_to_derivation
 from dslc.automaton.encode import encode_text
@@ -26,10 +27,8 @@ def test_encoding_undoes_rendering_of_the_shipped_grammars(name: str) -> None:
     compilation = compile_grammar(find_grammar(name))
     lowering = compilation.lowering
     assert find_ambiguity(lowering.bnf, compilation.start).answer is Answer.NO
-    counts = Counts(lowering.automaton, min(compilation.max_tokens, 40))
-    generator = random.Random(0)
-    for _ in range(20):
-        tokens = sample_uniform(counts, generator, "uniform")
+    budget = min(compilation.max_tokens, max(40, lowering.automaton.min_tokens))
+    for tokens in (program.tokens for program in dslc.compile(name, max_tokens=budget).samples(20, seed=0)):
         encoding = encode_text(lowering, render_derivation(lowering.bnf, tokens_to_derivation(lowering, tokens)))
         assert encoding.tokens == tokens
         assert not encoding.is_ambiguous

@@ -58,7 +58,7 @@ def test_a_target_that_the_task_does_not_accept_ends_before_the_first_sample(tmp
             search(space, task="digits", run_dir=tmp_path / "run")
         problem = caught.value.diagnostics[0]
         assert problem.code is Code.TASK_REFUSES_TARGET
-        assert "conv_net, activation" in (problem.help or "")
+        assert "conv_net, conv_cell, activation" in (problem.help or "")
     assert not (tmp_path / "run").exists()
 
 

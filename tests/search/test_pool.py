@@ -5,20 +5,20 @@ A worker takes seconds to start, so one search and one pool serve many tests.
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import dslc
 from dslc.diagnostics import Code, DslcError
 from dslc.saved_space import pack_space
-from dslc.search import Candidate, Context, SearchResult, search
+from dslc.search import Context, SearchResult, open_run, search
 from dslc.search.executors.choose import check_importable, gpus_for
 from dslc.search.executors.job import ChildLimits, Job
 from dslc.search.executors.messages import (
@@ -35,39 +35,10 @@ from dslc.search.tasks import get_task
 from dslc.search.tasks.user_function import UserFunction
 from tests.search import faults
 from tests.search.toy_search import history, sum_of_digits, toy_run, toy_space
+from tests.soaks.faults import GivenSentences, is_alive
 
 ROOT = Path(__file__).parents[2]
 LIMITS = ChildLimits(seconds=4.0, memory=800)
-
-
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
-
-
-class InTurn:
-    """Proposes given sentences, one after the other."""
-
-    name = "in_turn"
-
-    def __init__(self, space: dslc.Space, texts: list[str]) -> None:
-        self._tokens = [space.parse(text).tokens for text in texts]
-        self._next = 0
-
-    def ask(self, count: int) -> list[Candidate]:
-        self._next += count
-        return [Candidate(tokens) for tokens in self._tokens[self._next - count : self._next]]
-
-    def tell(self, results: Any) -> dict[str, float]:  # noqa: ARG002
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"next": self._next}
-
-    def load_state_dict(self, state: Any) -> None:
-        self._next = state["next"]
 
 
 TEXTS = ["well 1 2", *(f"{what} 3 4" for what in faults.FAULTS), "well 5 6"]
@@ -83,7 +54,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
         return search(
             space,
             task=faults.reward,
-            strategy=InTurn(space, TEXTS),
+            strategy=GivenSentences(space, TEXTS),
             evaluations=len(TEXTS),
             control=0,
             batch=len(TEXTS),
@@ -191,7 +162,7 @@ def test_ten_failures_of_one_code_stop_the_run(tmp_path: Path) -> None:
     result = search(
         space,
         task="tests.search.faults:reward",
-        strategy=InTurn(space, texts),
+        strategy=GivenSentences(space, texts),
         evaluations=20,
         control=0,
         batch=20,
@@ -216,7 +187,8 @@ search(space, task=task, strategy="random", evaluations=1, control=0, workers=1,
 """
 
 
-def test_no_worker_outlives_a_killed_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_search(tmp_path: Path, number: signal.Signals) -> None:
     """Nor does what a hanging child has started."""
     note = tmp_path / "note"
     environment = {**os.environ, "DSLC_TEST_NOTE": str(note), "PYTHONPATH": str(ROOT)}
@@ -228,8 +200,9 @@ def test_no_worker_outlives_a_killed_search(tmp_path: Path) -> None:
             time.sleep(0.05)
         processes = [int(line) for line in note.read_text().splitlines()]
         assert all(map(is_alive, processes))
-        killed.kill()
-        killed.wait()
+        killed.send_signal(number)
+        assert killed.wait(timeout=60) == (-number if number == signal.SIGKILL else 0)
+    assert open_run(tmp_path / "run").status == "interrupted"
     deadline = time.monotonic() + 10
     while any(map(is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
