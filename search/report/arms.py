@@ -136,6 +136,16 @@ def _make_arm(ids: Integers, batches: Integers, programs: Integers, outcomes: Ou
     return Arm(ids, batches, programs, outcomes.rewards[programs], seconds, outcomes.is_full[programs])
 
 
+def window_ends(arm: Arm, most: int) -> list[int]:
+    """Ends of at most `most` windows of neighbouring batches, as numbers of samples; the last is the whole arm."""
+    if not arm.num_samples:
+        return []
+    ends = np.flatnonzero(np.append(arm.batches[1:] != arm.batches[:-1], True)) + 1
+    step = -(-len(ends) // most)
+    windows: list[int] = ends[::-1][::step][::-1].tolist()  # counted from the end, so that the last is the whole
+    return windows
+
+
 def merge_batches(arm: Arm, most_points: int) -> list[dict[str, float | int | None]]:
     """The curve of an arm: at most `most_points` points, each a batch or as many neighbouring batches as that needs.
 
@@ -144,13 +154,10 @@ def merge_batches(arm: Arm, most_points: int) -> list[dict[str, float | int | No
     """
     if not arm.num_samples:
         return []
-    ends = np.flatnonzero(np.append(arm.batches[1:] != arm.batches[:-1], True)) + 1
-    step = -(-len(ends) // most_points)
-    ends = ends[::-1][::step][::-1]  # counted from the end, so that the last point is the whole run
     best, seconds = arm.best_so_far(), np.cumsum(arm.seconds)
     points: list[dict[str, float | int | None]] = []
     begin = 0
-    for end in map(int, ends):
+    for end in window_ends(arm, most_points):
         rewards = arm.rewards[begin:end]
         rewards = rewards[~np.isnan(rewards)]
         points.append(

@@ -13,6 +13,7 @@ import numpy as np
 
 from dslc.diagnostics import DslcError
 from dslc.search.report.arms import Arm, Outcomes, merge_batches, read_arms, read_outcomes
+from dslc.search.report.diversity import describe_diversity, describe_tokens
 from dslc.search.result import SearchResult
 from dslc.search.store import connect_for_reading, has_outputs, output_notes
 
@@ -38,7 +39,8 @@ def report_data(run_dir: Path | str) -> dict[str, Any]:
 
     Beside the keys of the format: `planned` (evaluations asked for), `stopped_by` (rule and limit that ended the run,
     null while it has not finished), `best_of` (both arms after the same number of samples), `late` (the strategy's last
-    samples), `distribution` (counts of rewards of both arms over the same bins) and `notes` (what could not be told).
+    samples), `distribution` (counts of rewards of both arms over the same bins), `diversity` and `tokens` (what the
+    strategy proposes over time, see `dslc.search.report.diversity`) and `notes` (what could not be told).
 
     Works while the run goes on, and takes no lock.
 
@@ -68,6 +70,8 @@ def report_data(run_dir: Path | str) -> dict[str, Any]:
             "best_of": _compare_best(strategy, control),
             "late": _describe_late(strategy),
             "distribution": _count_rewards(strategy, control),
+            "diversity": describe_diversity(database, strategy),
+            "tokens": describe_tokens(database, strategy, space),
             "best": _describe_best(info, top),
             "top": top,
             "notes": notes,
@@ -203,9 +207,7 @@ def _describe_best(info: Mapping[str, Any], top: list[dict[str, Any]]) -> dict[s
 # --- both arms --------------------------------------------------------------------------------------------------------
 
 
-def _count_failures(
-    database: sqlite3.Connection, arms: tuple[Arm, Arm], outcomes: Outcomes
-) -> list[dict[str, Any]]:
+def _count_failures(database: sqlite3.Connection, arms: tuple[Arm, Arm], outcomes: Outcomes) -> list[dict[str, Any]]:
     """Samples of both arms without a reward, by code: how many, and the first as an example."""
     samples: dict[str | None, list[tuple[int, int]]] = {}
     for arm in arms:
