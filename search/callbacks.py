@@ -104,12 +104,12 @@ def scalars(progress: Progress) -> dict[str, float]:
     """Figures of a search by the names under which TensorBoard shows them; those that are unknown are left out."""
     figures = {
         "reward/best": progress.best,
-        "reward/batch mean": progress.batch_mean,
-        "reward/control mean": progress.control_mean,
+        "reward/batch_mean": progress.batch_mean,
+        "reward/control_mean": progress.control_mean,
         "policy/entropy": progress.entropy,
         "samples/failed": progress.failed,
-        "samples/distinct programs": progress.trained,
-        "samples/a second": progress.rate,
+        "samples/distinct_programs": progress.trained,
+        "samples/per_second": progress.rate,
     }
     return {name: value for name, value in figures.items() if value is not None and math.isfinite(value)}
 

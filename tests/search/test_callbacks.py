@@ -134,7 +134,7 @@ def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
     best = {step: value for name, step, value in events if name == "reward/best"}
     assert best[60] == told[-1].best
     assert len(best) >= 3
-    assert {"reward/batch mean", "reward/control mean", "samples/failed"} < {name for name, _, _ in events}
+    assert {"reward/batch_mean", "reward/control_mean", "samples/failed"} < {name for name, _, _ in events}
     elsewhere = TensorBoard(tmp_path / "elsewhere")
     elsewhere(replace(PROGRESS, entropy=0.5, has_ended=True))
     assert ("policy/entropy", 40, 0.5) in read_events(tmp_path / "elsewhere")
@@ -143,10 +143,10 @@ def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
 def test_scalars_leave_out_what_is_unknown() -> None:
     assert scalars(PROGRESS) == {
         "reward/best": 0.9,
-        "reward/batch mean": 0.8,
+        "reward/batch_mean": 0.8,
         "samples/failed": 2,
-        "samples/distinct programs": 45,
-        "samples/a second": 2.5,
+        "samples/distinct_programs": 45,
+        "samples/per_second": 2.5,
     }
 
 
