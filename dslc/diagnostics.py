@@ -174,6 +174,8 @@ class Code(Enum):
     FILE_EXISTS = "DSLC681"
     USAGE = "DSLC682"
     UNKNOWN_CODE = "DSLC683"
+    NOT_COMPARABLE = "DSLC691"
+    CALLBACK_RAISED = "DSLC692"
     # 9xx: bugs in dslc
     INTERNAL_ERROR = "DSLC901"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
@@ -65,6 +67,7 @@ class Engine:
         self._guard = InterruptGuard()
         self._batch_mean: float | None = None
         self._entropy: float | None = None  # of the last update
+        self._failures: Counter[str] = Counter()  # samples of this session without a reward, by code
         self._began = self._last_checkpoint = time.monotonic()
         self._last_progress = -math.inf
         self._seconds_before, self._samples_before = 0.0, 0  # of earlier sessions
@@ -125,6 +128,8 @@ class Engine:
                 if execution.program_hash != sample.program_hash:  # its sample waits for those before it
                     self.store.commit_when_due()
             outcomes.append(self.ledger.record(sample))
+            if (problem := outcomes[-1].diagnostic) is not None and outcomes[-1].reward is None:
+                self._failures[problem.code.value] += 1
             self._stop_if_nothing_works()
             self._report_progress()
             self._guard.check()
@@ -340,9 +345,37 @@ class Engine:
             rate=(counters.samples - self._samples_before) / max(now - self._began, 1e-9),
             seconds_limit=config.until.get(StopRule.SECONDS.value),
             has_ended=has_ended,
+            run_dir=self.store.run_dir,
+            batch=counters.batch,
+            entropy=self._entropy,
+            failures=dict(self._failures.most_common()),
+            workers=config.workers,
+            trained_in_full=None if self.halving is None else self.halving.count_full(),
         )
         for callback in self.callbacks:
-            callback(progress)
+            try:
+                callback(progress)
+            except Exception as error:
+                self._drop_callback(callback, error)
+
+    def _drop_callback(self, callback: Callback, error: Exception) -> None:
+        """Go on without a callback that raised: what watches a run must not cost it."""
+        self.callbacks = tuple(other for other in self.callbacks if other is not callback)
+        name = getattr(callback, "__name__", type(callback).__name__)
+        frames = traceback.extract_tb(error.__traceback__)[1:][-3:]
+        said = error.diagnostics[0].message if isinstance(error, DslcError) else str(error)
+        self.notes.append(
+            Diagnostic(
+                Code.CALLBACK_RAISED,
+                Severity.WARNING,
+                f"the callback `{name}` raised {type(error).__name__} and was not called again",
+                help="the run is whole; mend the callback",
+                notes=(
+                    f"{type(error).__name__}: {said}",
+                    *(f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames),
+                ),
+            )
+        )
 
 
 class _TooManyFailures(Exception):  # noqa: N818 - not an error of the caller's: it only ends the loop

@@ -63,6 +63,10 @@ class Halving:
         """The highest rung that each program has been trained on."""
         return {program_hash: rung for rung, rewards in enumerate(self._rewards) for program_hash in rewards}
 
+    def count_full(self) -> int:
+        """How many programs have been trained in full and have a reward."""
+        return sum(reward > -math.inf for reward in self._rewards[-1].values())
+
     def promotions(self) -> list[Promotion]:
         """Programs that have earned the next rung and are not there yet, best first; noted as promoted."""
         found = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,18 @@ class Progress:
     """Wall-clock time in s after which the run stops, if it has such a rule."""
     has_ended: bool = False
     """Whether the session is over."""
+    run_dir: Path | None = None
+    """The run folder."""
+    batch: int = 0
+    """Batches that the strategy has learned from."""
+    entropy: float | None = None
+    """Of the policy at the last update, in nats a token; None where the strategy tells none."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Samples without a reward by code, most frequent first; of this session where a run was resumed."""
+    workers: int = 0
+    """Processes that children run in; 0: in the search's own."""
+    trained_in_full: int | None = None
+    """Programs trained in full so far, where children are promoted."""
 
     @property
     def seconds_left(self) -> float | None:

@@ -93,7 +93,9 @@ def search(
         run_dir: the run folder, new or empty; default: `runs/<grammar>-<task>-<time>`.
         overwrite: remove a run that is in `run_dir`.
         command: how the search was started, for the record.
-        callbacks: called with a `Progress` at most ten times a second and once at the end.
+        callbacks: called with a `Progress` at most ten times a second and once at the end; one that raises is called
+            no more, which a note of the result says. `dslc.search.callbacks` has a report that is rewritten while the
+            search runs, and figures for TensorBoard.
 
     Returns:
         The run, whose `status` is `finished`, `interrupted` or `failed` (ten children failed alike, none succeeded).
@@ -408,7 +410,7 @@ def _choose_folder(space: Space, task: Task, run_dir: str | Path | None, overwri
         RunLock(folder).release()  # refused while a search is running there
         for name in ("run.json", "samples.sqlite", "samples.sqlite-wal", "samples.sqlite-shm", "report.html", "lock"):
             (folder / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "grammar"):
+        for name in ("checkpoints", "grammar", "tensorboard"):
             shutil.rmtree(folder / name, ignore_errors=True)
     return folder
 

@@ -34,6 +34,7 @@ COMMANDS = (
     "resume",
     "best",
     "report",
+    "compare",
     "tasks",
     "explain",
 )

@@ -43,6 +43,10 @@ seed_option = click.option(
 )
 force_option = click.option("--force", "is_forced", is_flag=True, help="Replace what exists.")
 
+tensorboard_option = click.option(
+    "--tensorboard", is_flag=True, help="Write figures for TensorBoard into the run folder; needs dslc[tensorboard]."
+)
+
 
 def space_options(function: Function) -> Function:
     """GRAMMAR, --start and --max-tokens."""

@@ -33,26 +33,35 @@ class LineProgress:
 
 
 class LiveProgress:
-    """A bar with figures that stays in its place at the bottom of the terminal."""
+    """A bar with figures below it that stays in its place at the bottom of the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Any = None) -> None:
         # Only a search on a terminal needs it.
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.live import Live
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
-        self._bar = Bar(
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            console=Console(file=sys.stderr, highlight=False),
+        self._columns = Bar(
+            BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
+        )
+        self._task = self._columns.add_task("starting", total=None)
+        self._lines: list[str] = []
+        self._bar = Live(
+            get_renderable=self._render,
+            console=console or Console(file=sys.stderr, highlight=False),
             transient=True,
         )
-        self._task: Any = None
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._lines]
+        return Group(self._columns, *lines)
 
     def __enter__(self) -> LiveProgress:
         self._bar.start()
-        self._task = self._bar.add_task("starting", total=None)
         return self
 
     def __exit__(
@@ -62,8 +71,31 @@ class LiveProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Move the bar."""
-        text = "  ".join(progress_parts(progress))
-        self._bar.update(self._task, completed=progress.evaluations, total=progress.total, description=text)
+        left = progress.seconds_left
+        speed = f"{progress.rate:.3g}/s" + ("" if left is None else f"  {clock(left)} left")
+        self._lines = progress_lines(progress)
+        self._columns.update(self._task, completed=progress.evaluations, total=progress.total, description=speed)
+
+
+def progress_lines(progress: Progress) -> list[str]:
+    """Figures of a search in lines of their own below the bar: rewards, children, and failures by code."""
+    rewards = [
+        "best -" if progress.best is None else f"best {progress.best:.4g}",
+        *([] if progress.batch_mean is None else [f"batch {progress.batch_mean:.4g}"]),
+        *([] if progress.control_mean is None else [f"control {progress.control_mean:.4g}"]),
+        *([] if progress.entropy is None else [f"entropy {progress.entropy:.3g}"]),
+        *(["every sentence seen"] if progress.exhausted else []),
+    ]
+    children = [
+        f"{progress.trained} programs",
+        *([] if progress.trained_in_full is None else [f"{progress.trained_in_full} trained in full"]),
+        *([f"{progress.workers} workers"] if progress.workers else []),
+    ]
+    lines = ["  ".join(rewards), "  ".join(children)]
+    if progress.failed:
+        codes = "  ".join(f"{code} × {count}" for code, count in progress.failures.items())
+        lines.append(f"failed {progress.failed}" + (f": {codes}" if codes else ""))
+    return lines
 
 
 def progress_parts(progress: Progress) -> list[str]:
@@ -76,7 +108,8 @@ def progress_parts(progress: Progress) -> list[str]:
         parts.append(f"{clock(left)} left")
     parts.append(f"{progress.rate:.3g}/s")
     if progress.failed:
-        parts.append(f"failed {progress.failed}")
+        codes = ", ".join(f"{code} × {count}" for code, count in progress.failures.items())
+        parts.append(f"failed {progress.failed}" + (f" ({codes})" if codes else ""))
     if progress.exhausted:
         parts.append("every sentence seen")
     return parts

@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
-from dslc.cli.options import examples, run_argument, terminal_options, worker_options
+from dslc.cli.options import examples, run_argument, tensorboard_option, terminal_options, worker_options
 from dslc.cli.progress import open_progress
-from dslc.cli.search import show_result
+from dslc.cli.search import show_result, watchers
 from dslc.cli.terminal import Terminal
 
 
 @click.command("resume", short_help="Go on with a search that stopped.", epilog=examples("dslc resume runs/first"))
 @run_argument
 @worker_options
+@tensorboard_option
 @terminal_options
-def command(terminal: Terminal, run: Path, **settings: Any) -> int:
+def command(terminal: Terminal, run: Path, tensorboard: bool, **settings: Any) -> int:
     """Go on with a search that was interrupted or crashed, as if it had never stopped.
 
     Grammar, task and settings are the run's own; only where children run and what they may use can be changed. A run
@@ -26,7 +27,8 @@ def command(terminal: Terminal, run: Path, **settings: Any) -> int:
     # The first import of torch.
     from dslc.search import resume
 
+    callbacks = watchers(tensorboard)
     with open_progress(terminal) as callback:
         given = {name: value for name, value in settings.items() if value is not None}
-        result = resume(run, callbacks=[callback] if callback else [], **given)
+        result = resume(run, callbacks=[callback, *callbacks] if callback else callbacks, **given)
     return show_result(terminal, result)

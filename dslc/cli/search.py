@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from dslc.cli.options import (
     seed_option,
     space_options,
     start_table_options,
+    tensorboard_option,
     terminal_options,
     worker_options,
 )
@@ -25,7 +27,7 @@ from dslc.diagnostics import DslcError
 from dslc.space import compile as compile_space
 
 if TYPE_CHECKING:
-    from dslc.search import SearchResult
+    from dslc.search import Progress, SearchResult
 
 
 @click.command(
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     "1/9,1/3,1. Default: all in full.",
 )  # fmt: skip
 @worker_options
+@tensorboard_option
 @click.option("--child-threads", metavar="N", type=int, default=1, show_default=True, help="CPU threads of each child.")
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--epochs", metavar="N", type=int, help="The same as --set epochs=N.")
@@ -109,6 +112,7 @@ def command(
     target_shares: str,
     halving: str | None,
     workers: int | None,
+    tensorboard: bool,
     **plain: Any,
 ) -> int:
     """Search a space for the program with the highest reward.
@@ -132,6 +136,7 @@ def command(
     from dslc.search import search
 
     terminal.say(f"searching {space.name} for {task} with {strategy}, seed {plain['seed']}")
+    callbacks = watchers(tensorboard)
     with open_progress(terminal) as callback:
         result = search(
             space,
@@ -145,10 +150,22 @@ def command(
             run_dir=run,
             overwrite=is_forced,
             command=shlex.join(["dslc", *(click.get_current_context().obj or [])]),
-            callbacks=[callback] if callback else [],
+            callbacks=[callback, *callbacks] if callback else callbacks,
             **plain,
         )
     return show_result(terminal, result)
+
+
+def watchers(with_tensorboard: bool) -> list[Callable[[Progress], None]]:
+    """What a search is watched by beside the terminal: its report, and TensorBoard if it is asked for.
+
+    Raises:
+        DslcError: DSLC606 if what TensorBoard needs is not installed.
+    """
+    from dslc.search.callbacks import LiveReport, TensorBoard
+
+    report = LiveReport(with_end=False)  # the command writes the last page itself
+    return [report, TensorBoard()] if with_tensorboard else [report]
 
 
 def read_settings(settings: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -220,7 +237,7 @@ def show_result(terminal: Terminal, result: SearchResult) -> int:
     data = report_data(result.run_dir)
     terminal.show_document(data)
     try:
-        report = str(write_report(result.run_dir))
+        report = str(write_report(result.run_dir, data=data))
     except DslcError as error:  # a page that cannot be written takes nothing from the run
         terminal.show_diagnostics(error.diagnostics)
         report = "not written"

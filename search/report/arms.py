@@ -11,13 +11,26 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-OUTCOMES = """
-    CREATE TEMP TABLE outcomes AS
-    SELECT program_hash, reward, SUM(seconds) AS seconds, code, message, MAX(fidelity) AS fidelity FROM evaluations
-        GROUP BY program_hash;
-    CREATE UNIQUE INDEX temp.outcomes_by_hash ON outcomes(program_hash);
-"""
-"""One row a program: its evaluation at the highest fidelity, from whose row SQLite takes what is not summed."""
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What the programs of a run came to; all arrays have one entry a program, in the order of `number_by_hash`."""
+
+    number_by_hash: dict[str, int]
+    """Place of each program in the arrays."""
+    rewards: Floats
+    """Of the longest training, in the task's unit; NaN where it failed."""
+    fidelities: Floats
+    """Share of full training of the longest training."""
+    seconds: Floats
+    """Child-seconds in s, all trainings of the program together."""
+    codes: list[str | None]
+    """Why there is no reward."""
+
+    @property
+    def is_full(self) -> npt.NDArray[np.bool_]:
+        """Which programs were trained as long as any: where children are promoted, the rewards that compare."""
+        return self.fidelities == self.fidelities.max(initial=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,8 @@ class Arm:
     """In the task's unit; NaN where the child failed."""
     seconds: Floats
     """Child-seconds in s at the first sample of a program in this arm, 0 at its repeats."""
+    is_full: npt.NDArray[np.bool_]
+    """Whether the program was trained as long as any of the run: only such rewards count as best."""
 
     @property
     def num_samples(self) -> int:
@@ -62,56 +77,73 @@ class Arm:
 
     def best_of(self, count: int) -> float | None:
         """Best reward of the first `count` samples, None if none of them has one."""
-        rewards = self.rewards[:count]
+        rewards = self.comparable[:count]
         rewards = rewards[~np.isnan(rewards)]
         return float(rewards.max()) if len(rewards) else None
 
+    @property
+    def comparable(self) -> Floats:
+        """The rewards of programs trained as long as any, NaN for the others."""
+        return np.where(self.is_full, self.rewards, np.nan)
+
     def best_so_far(self) -> Floats:
         """Best reward up to each sample; NaN before the first."""
-        best = np.maximum.accumulate(np.where(np.isnan(self.rewards), -np.inf, self.rewards))
-        return np.where(np.isinf(best), np.nan, best)
+        return np.fmax.accumulate(self.comparable)
 
 
-def gather_outcomes(database: sqlite3.Connection) -> None:
-    """Make the table `outcomes` of this connection, one row a program; nothing is written to the run.
+def read_outcomes(database: sqlite3.Connection) -> Outcomes:
+    """What every program evaluated so far came to; nothing is written to the run.
 
-    What is read afterwards is the run at this moment, also while a search goes on writing.
+    What is read afterwards over this connection is the run at this moment, also while a search goes on writing.
     """
-    database.execute("PRAGMA temp_store = MEMORY")
     database.execute("BEGIN")
-    for statement in OUTCOMES.strip().removesuffix(";").split(";"):
-        database.execute(statement)
+    rows = database.execute("SELECT program_hash, fidelity, reward, seconds, code FROM evaluations").fetchall()
+    hashes, fidelities, rewards, seconds, codes = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    number_by_hash: dict[str, int] = {}
+    numbers = np.array([number_by_hash.setdefault(h, len(number_by_hash)) for h in hashes], dtype=np.int64)
+    ordered = np.lexsort((np.array(fidelities, dtype=np.float64), numbers))
+    is_longest = np.append(numbers[ordered][1:] != numbers[ordered][:-1], True)[: len(rows)]
+    longest = ordered[is_longest]  # of each program the row of its longest training
+    return Outcomes(
+        number_by_hash,
+        np.array(rewards, dtype=np.float64)[longest],
+        np.array(fidelities, dtype=np.float64)[longest],
+        np.bincount(numbers, weights=np.array(seconds, dtype=np.float64), minlength=len(number_by_hash)),
+        [codes[row] for row in longest],
+    )
 
 
-def read_arms(database: sqlite3.Connection) -> tuple[Arm, Arm]:
-    """The strategy's samples, and the control's; after `gather_outcomes`."""
-    rows: tuple[list[tuple[int, int, int, float, float]], ...] = ([], [])
-    outcome_by_hash = {
-        program_hash: (number, reward, seconds)
-        for number, (program_hash, reward, seconds) in enumerate(
-            database.execute("SELECT program_hash, reward, seconds FROM outcomes")
-        )
-    }
-    seen: tuple[set[int], set[int]] = (set(), set())
-    query = "SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id"
-    for sample, batch, is_control, program_hash in database.execute(query):
-        number, reward, seconds = outcome_by_hash[program_hash]
-        is_first = number not in seen[is_control]
-        seen[is_control].add(number)
-        rows[is_control].append((sample, batch, number, np.nan if reward is None else reward, seconds * is_first))
-    strategy, control = map(_make_arm, rows)
+def read_arms(database: sqlite3.Connection, outcomes: Outcomes) -> tuple[Arm, Arm]:
+    """The strategy's samples, and the control's."""
+    rows = database.execute("SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id").fetchall()
+    ids, batches, origins, hashes = zip(*rows, strict=True) if rows else ((), (), (), ())
+    is_control = np.array(origins, dtype=np.bool_)
+    columns = (
+        np.array(ids, dtype=np.int64),
+        np.array(batches, dtype=np.int64),
+        np.array([outcomes.number_by_hash[h] for h in hashes], dtype=np.int64),
+    )
+    strategy, control = (
+        _make_arm(*(column[chosen] for column in columns), outcomes) for chosen in (~is_control, is_control)
+    )
     return strategy, control
 
 
-def _make_arm(rows: list[tuple[int, int, int, float, float]]) -> Arm:
-    ids, batches, programs, rewards, seconds = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    return Arm(
-        np.array(ids, dtype=np.int64),
-        np.array(batches, dtype=np.int64),
-        np.array(programs, dtype=np.int64),
-        np.array(rewards, dtype=np.float64),
-        np.array(seconds, dtype=np.float64),
-    )
+def _make_arm(ids: Integers, batches: Integers, programs: Integers, outcomes: Outcomes) -> Arm:
+    first = np.unique(programs, return_index=True)[1]
+    seconds = np.zeros(len(ids))
+    seconds[first] = outcomes.seconds[programs[first]]
+    return Arm(ids, batches, programs, outcomes.rewards[programs], seconds, outcomes.is_full[programs])
+
+
+def window_ends(arm: Arm, most: int) -> list[int]:
+    """Ends of at most `most` windows of neighbouring batches, as numbers of samples; the last is the whole arm."""
+    if not arm.num_samples:
+        return []
+    ends = np.flatnonzero(np.append(arm.batches[1:] != arm.batches[:-1], True)) + 1
+    step = -(-len(ends) // most)
+    windows: list[int] = ends[::-1][::step][::-1].tolist()  # counted from the end, so that the last is the whole
+    return windows
 
 
 def merge_batches(arm: Arm, most_points: int) -> list[dict[str, float | int | None]]:
@@ -122,13 +154,10 @@ def merge_batches(arm: Arm, most_points: int) -> list[dict[str, float | int | No
     """
     if not arm.num_samples:
         return []
-    ends = np.flatnonzero(np.append(arm.batches[1:] != arm.batches[:-1], True)) + 1
-    step = -(-len(ends) // most_points)
-    ends = ends[::-1][::step][::-1]  # counted from the end, so that the last point is the whole run
     best, seconds = arm.best_so_far(), np.cumsum(arm.seconds)
     points: list[dict[str, float | int | None]] = []
     begin = 0
-    for end in map(int, ends):
+    for end in window_ends(arm, most_points):
         rewards = arm.rewards[begin:end]
         rewards = rewards[~np.isnan(rewards)]
         points.append(

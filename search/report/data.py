@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.diagnostics import DslcError
-from dslc.search.report.arms import Arm, gather_outcomes, merge_batches, read_arms
+from dslc.search.report.arms import Arm, Outcomes, merge_batches, read_arms, read_outcomes
+from dslc.search.report.diversity import describe_diversity, describe_tokens
 from dslc.search.result import SearchResult
 from dslc.search.store import connect_for_reading, has_outputs, output_notes
 
@@ -38,7 +39,8 @@ def report_data(run_dir: Path | str) -> dict[str, Any]:
 
     Beside the keys of the format: `planned` (evaluations asked for), `stopped_by` (rule and limit that ended the run,
     null while it has not finished), `best_of` (both arms after the same number of samples), `late` (the strategy's last
-    samples), `distribution` (counts of rewards of both arms over the same bins) and `notes` (what could not be told).
+    samples), `distribution` (counts of rewards of both arms over the same bins), `diversity` and `tokens` (what the
+    strategy proposes over time, see `dslc.search.report.diversity`) and `notes` (what could not be told).
 
     Works while the run goes on, and takes no lock.
 
@@ -50,24 +52,26 @@ def report_data(run_dir: Path | str) -> dict[str, Any]:
     notes: list[str] = []
     space = _open_space(run, notes)
     with closing(connect_for_reading(run.run_dir)) as database:
-        gather_outcomes(database)
-        strategy, control = read_arms(database)
+        outcomes = read_outcomes(database)
+        strategy, control = read_arms(database, outcomes)
         head = _describe_search(run)
-        top = _list_top(database, head, space, notes)
+        top = _list_top(database, strategy, outcomes, head, space, notes)
         return {
             "format": FORMAT,
             **head,
             "planned": info["config"]["evaluations"],
             "evaluations": strategy.num_samples,
             "unique": strategy.num_programs,
-            "trained": database.execute("SELECT COUNT(DISTINCT program_hash) FROM evaluations").fetchone()[0],
-            "failures": _count_failures(database),
+            "trained": len(outcomes.number_by_hash),
+            "failures": _count_failures(database, (strategy, control), outcomes),
             "seconds": _describe_seconds(database, info),
             "curve": merge_batches(strategy, MOST_POINTS),
             "control": _describe_control(database, control),
             "best_of": _compare_best(strategy, control),
             "late": _describe_late(strategy),
             "distribution": _count_rewards(strategy, control),
+            "diversity": describe_diversity(database, strategy),
+            "tokens": describe_tokens(database, strategy, space),
             "best": _describe_best(info, top),
             "top": top,
             "notes": notes,
@@ -116,7 +120,12 @@ def _open_space(run: SearchResult, notes: list[str]) -> Space | None:
 
 
 def _list_top(
-    database: sqlite3.Connection, head: Mapping[str, Any], space: Space | None, notes: list[str]
+    database: sqlite3.Connection,
+    strategy: Arm,
+    outcomes: Outcomes,
+    head: Mapping[str, Any],
+    space: Space | None,
+    notes: list[str],
 ) -> list[dict[str, Any]]:
     """The strategy's best distinct programs, best first, of equal ones the earlier first; each as dslc.best/1.
 
@@ -124,17 +133,15 @@ def _list_top(
 
     More keys: `rank` (equal rewards share one), `ties` (how many further programs of the arm have this reward).
     """
-    query = f"""
-        WITH first AS (SELECT program_hash, MIN(id) AS id FROM samples WHERE origin != 'uniform' GROUP BY program_hash),
-             scored AS (SELECT id, program_hash, reward, RANK() OVER (ORDER BY reward DESC) AS rank,
-                               COUNT(*) OVER (PARTITION BY reward) - 1 AS ties
-                        FROM first JOIN outcomes USING (program_hash)
-                        WHERE reward IS NOT NULL AND fidelity = (SELECT MAX(fidelity) FROM outcomes))
-        SELECT id, program_hash, reward, rank, ties, text, tokens
-        FROM scored JOIN samples USING (id, program_hash) ORDER BY reward DESC, id LIMIT {TOP}"""
-    evaluations = database.execute("SELECT COUNT(*) FROM samples WHERE origin != 'uniform'").fetchone()[0]
+    programs, first = np.unique(strategy.programs, return_index=True)
+    is_usable = outcomes.is_full[programs] & ~np.isnan(outcomes.rewards[programs])
+    ids, rewards = strategy.ids[first[is_usable]], outcomes.rewards[programs[is_usable]]
     top = []
-    for sample, program_hash, reward, rank, ties, text, tokens in database.execute(query):
+    for place in np.lexsort((ids, -rewards))[:TOP]:
+        sample, reward = int(ids[place]), float(rewards[place])
+        text, tokens, program_hash = database.execute(
+            "SELECT text, tokens, program_hash FROM samples WHERE id = ?", (sample,)
+        ).fetchone()
         document = {
             "format": BEST_FORMAT,
             "run": head["run"],
@@ -143,7 +150,7 @@ def _list_top(
             "unit": head["task"]["unit"],
             "strategy": head["strategy"]["name"],
             "seed": head["seed"],
-            "evaluations": evaluations,
+            "evaluations": strategy.num_samples,
             "sample": sample,
             "text": text,
             "tokens": json.loads(tokens),
@@ -152,8 +159,8 @@ def _list_top(
             "stopped_by": head["stopped_by"],
             "test": None,
             "reference": head["task"]["reference"],
-            "rank": rank,
-            "ties": ties,
+            "rank": 1 + int((rewards > reward).sum()),
+            "ties": int((rewards == reward).sum()) - 1,
         }
         document["metrics"] = _read_metrics(database, program_hash)
         top.append({**document, **_describe_program(space, document["tokens"], document["metrics"], notes)})
@@ -200,16 +207,19 @@ def _describe_best(info: Mapping[str, Any], top: list[dict[str, Any]]) -> dict[s
 # --- both arms --------------------------------------------------------------------------------------------------------
 
 
-def _count_failures(database: sqlite3.Connection) -> list[dict[str, Any]]:
+def _count_failures(database: sqlite3.Connection, arms: tuple[Arm, Arm], outcomes: Outcomes) -> list[dict[str, Any]]:
     """Samples of both arms without a reward, by code: how many, and the first as an example."""
-    query = """
-        SELECT code, COUNT(*), COUNT(DISTINCT program_hash), MIN(id)
-        FROM samples JOIN outcomes USING (program_hash)
-        WHERE reward IS NULL GROUP BY code ORDER BY COUNT(*) DESC, code"""
+    samples: dict[str | None, list[tuple[int, int]]] = {}
+    for arm in arms:
+        failed = np.isnan(arm.rewards)
+        for sample, program in zip(arm.ids[failed].tolist(), arm.programs[failed].tolist(), strict=True):
+            samples.setdefault(outcomes.codes[program], []).append((sample, program))
     failures = []
-    for code, count, programs, example in database.execute(query).fetchall():
+    for code, found in sorted(samples.items(), key=lambda item: (-len(item[1]), item[0] or "")):
+        example = min(found)[0]
         text, message, program_hash = database.execute(
-            "SELECT text, message, program_hash FROM samples JOIN outcomes USING (program_hash) WHERE id = ?",
+            """SELECT text, message, program_hash FROM samples JOIN evaluations USING (program_hash) WHERE id = ?
+            ORDER BY fidelity DESC LIMIT 1""",
             (example,),
         ).fetchone()
         printed = None
@@ -217,8 +227,16 @@ def _count_failures(database: sqlite3.Connection) -> list[dict[str, Any]]:
             row = database.execute("SELECT text FROM outputs WHERE program_hash = ?", (program_hash,)).fetchone()
             printed = row[0] if row else None
         message = "\n".join((message or "", *output_notes(printed)))
+        programs = len({program for _, program in found})
         failures.append(
-            {"code": code, "count": count, "programs": programs, "example": example, "text": text, "message": message}
+            {
+                "code": code,
+                "count": len(found),
+                "programs": programs,
+                "example": example,
+                "text": text,
+                "message": message,
+            }
         )
     return failures
 
@@ -227,7 +245,7 @@ def _describe_control(database: sqlite3.Connection, control: Arm) -> dict[str, A
     if not control.num_samples:
         return None
     low, high = np.quantile(control.scored, BAND) if len(control.scored) else (None, None)
-    best_sample = int(control.ids[np.nanargmax(control.rewards)]) if len(control.scored) else None
+    best_sample = None if control.best is None else int(control.ids[np.nanargmax(control.comparable)])
     best_text = database.execute("SELECT MAX(text) FROM samples WHERE id = ?", (best_sample,)).fetchone()[0]
     return {
         "samples": control.num_samples,

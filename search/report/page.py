@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import write_file
 from dslc.search.report.data import report_data
 from dslc.search.result import SearchResult
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LONGEST_TEXT = 300
 """Characters of a sentence or a message in a table."""
@@ -22,18 +26,25 @@ LARGEST_DRAWING = 1_000_000
 """Characters of the SVG of the best program."""
 
 
-def write_report(run_dir: Path | str) -> Path:
+def write_report(run_dir: Path | str, *, data: Mapping[str, Any] | None = None, pause: float = 5.0) -> Path:
     """Path of the page, `report.html` in the run folder, written anew; works while the run goes on.
+
+    The page of a run that is going loads itself anew in a browser.
+
+    Args:
+        run_dir: the run folder.
+        data: the run's `report_data`, if it is at hand.
+        pause: seconds until the page of a run that is going looks for a newer one.
 
     Raises:
         DslcError: if the folder is no run, a newer dslc wrote it, or it cannot be written to.
     """
     run_dir = Path(run_dir)
-    data = report_data(run_dir)
+    data = report_data(run_dir) if data is None else data
     drawing = draw_best(run_dir, data["best"]["tokens"]) if data["best"] else None
     path = run_dir / "report.html"
     try:
-        write_file(path, render_page(data, drawing).encode())
+        write_file(path, render_page(data, drawing, pause).encode())
     except OSError as error:
         message = f"cannot write `{path}`: {error.strerror}"
         help_text = "make the run folder writable, or report on a copy of it"
@@ -53,12 +64,11 @@ def draw_best(run_dir: Path, tokens: list[int]) -> str | None:
     return None
 
 
-def render_page(data: Mapping[str, Any], drawing: str | None) -> str:
-    """HTML of a report document; `drawing` is SVG of the best program."""
-    # Plotting and templates take a second to import: only who writes a page waits for them.
-    from jinja2 import Environment, StrictUndefined
-
-    from dslc.search.report.plots import plot_curve, plot_distribution
+def render_page(data: Mapping[str, Any], drawing: str | None, pause: float = 5.0) -> str:
+    """HTML of a report document; `drawing` is SVG of the best program, `pause` as in `write_report`."""
+    # Plotting takes a second to import: only who writes a page waits for it.
+    from dslc.search.report.heat_map import draw_shares
+    from dslc.search.report.plots import plot_curve, plot_distribution, plot_diversity, plot_entropy
     from dslc.search.stopping import describe_stop
 
     plots = {}
@@ -66,8 +76,10 @@ def render_page(data: Mapping[str, Any], drawing: str | None) -> str:
         plots = {"evaluations": plot_curve(data, "evaluations"), "seconds": plot_curve(data, "seconds")}
     if data["distribution"]:
         plots["distribution"] = plot_distribution(data)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"figure": format_figure, "duration": format_duration, "shorten": shorten, "cut": cut_source}
+    if data["diversity"]:
+        plots["diversity"], plots["entropy"] = plot_diversity(data), plot_entropy(data)
+    tokens = data["tokens"] or {"slots": [], "evaluations": []}
+    environment = make_environment()
     own = files("dslc.search.report")
     template = environment.from_string(own.joinpath("report.html").read_text(encoding="utf-8"))
     return template.render(
@@ -75,10 +87,21 @@ def render_page(data: Mapping[str, Any], drawing: str | None) -> str:
         stop=describe_stop(data["stopped_by"]),
         name=Path(data["grammar"]["file"]).stem,
         plots=plots,
+        heat_maps=[(slot, draw_shares(slot, tokens["evaluations"])) for slot in tokens["slots"]],
+        live={"written": time.time(), "pause": pause} if data["status"] == "running" else None,
         drawing=drawing,
         style=own.joinpath("report.css").read_text(encoding="utf-8"),
         script=own.joinpath("report.js").read_text(encoding="utf-8"),
     )
+
+
+def make_environment() -> Environment:
+    """Of templates: all text is escaped, an unknown name is an error, figures are written as people read them."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"figure": format_figure, "duration": format_duration, "shorten": shorten, "cut": cut_source}
+    return environment
 
 
 def format_figure(value: float | None) -> str:

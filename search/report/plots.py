@@ -20,9 +20,12 @@ COLOURS = {
     "#010203": "var(--strategy)",
     "#010204": "var(--best)",
     "#010205": "var(--control)",
+    "#010206": "var(--violet)",
+    "#010207": "var(--red)",
+    "#010208": "var(--olive)",
 }
 """What matplotlib draws with, and the variable of the page's style sheet that takes its place."""
-TEXT, GRID, STRATEGY, BEST, CONTROL = COLOURS
+TEXT, GRID, STRATEGY, BEST, CONTROL, VIOLET, RED, OLIVE = COLOURS
 SIZE = (5.0, 3.3)
 """Inches, that is 360 x 238 px: drawn for a narrow screen, so that text stays legible there and grows on a wide one."""
 SETTINGS: dict[Any, Any] = {
@@ -56,7 +59,7 @@ def plot_curve(data: Mapping[str, Any], axis: str) -> str:
     """SVG of batch mean and best so far, with the control, against `axis`: `evaluations`, or `seconds` of children."""
     curve, control, metric = data["curve"], data["control"], data["task"]["metric"]
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": axis}):
-        figure, axes = _make_axes("evaluations" if axis == "evaluations" else "child-seconds", metric)
+        figure, axes = make_axes("evaluations" if axis == "evaluations" else "child-seconds", metric)
         if control and control["low"] is not None:
             axes.axhspan(control["low"], control["high"], color=CONTROL, alpha=0.16, linewidth=0)
             axes.axhline(control["mean"], color=CONTROL, linewidth=1.2)
@@ -66,7 +69,7 @@ def plot_curve(data: Mapping[str, Any], axis: str) -> str:
         axes.plot(*_columns(means), color=STRATEGY, linewidth=1.5, marker=marker, markersize=2.5)
         _draw_steps(axes, curve, axis, color=BEST, linewidth=1.8)
         _fit_limits(axes, data)
-        return _embed(figure, f"curve-{axis}", _curve_label(data, axis))
+        return embed_figure(figure, f"curve-{axis}", _curve_label(data, axis))
 
 
 def plot_distribution(data: Mapping[str, Any]) -> str:
@@ -74,7 +77,7 @@ def plot_distribution(data: Mapping[str, Any]) -> str:
     bins = data["distribution"]
     edges = np.array(bins["edges"])
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": "distribution"}):
-        figure, axes = _make_axes(data["task"]["metric"], "share of samples")
+        figure, axes = make_axes(data["task"]["metric"], "share of samples")
         for arm, colour, alpha in (("control", CONTROL, 0.3), ("strategy", STRATEGY, 0.3)):
             counts = np.array(bins[arm])
             if counts.sum():
@@ -83,10 +86,40 @@ def plot_distribution(data: Mapping[str, Any]) -> str:
                 axes.stairs(shares, edges, color=colour, linewidth=1.4)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
         axes.set_ylim(bottom=0)
-        return _embed(figure, "distribution", _distribution_label(data))
+        return embed_figure(figure, "distribution", _distribution_label(data))
 
 
-def _make_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+def plot_diversity(data: Mapping[str, Any]) -> str:
+    """SVG of the shares of distinct and of new programs among the strategy's samples, window by window."""
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": "diversity"}):
+        figure, axes = make_axes("evaluations", "share of samples")
+        parts = ["Line chart of how many of the strategy's samples are distinct and new, window by window."]
+        for name, colour in (("unique", STRATEGY), ("new", BEST)):
+            points = [(point["evaluations"], point[name]) for point in data["diversity"]]
+            axes.plot(*_columns(points), color=colour, linewidth=1.8, marker="o", markersize=2.5)
+            parts.append(f"{name.capitalize()}: from {100 * points[0][1]:.0f}% to {100 * points[-1][1]:.0f}%.")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
+        axes.set_ylim(-0.03, 1.05)
+        axes.set_xlim(left=0)
+        return embed_figure(figure, "diversity", " ".join(parts))
+
+
+def plot_entropy(data: Mapping[str, Any]) -> str | None:
+    """SVG of the policy's entropy, window by window; None if the strategy tells none."""
+    points = [(point["evaluations"], point["entropy"]) for point in data["diversity"] if point["entropy"] is not None]
+    if not points:
+        return None
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": "entropy"}):
+        figure, axes = make_axes("evaluations", "entropy, nats a token")
+        axes.plot(*_columns(points), color=STRATEGY, linewidth=1.8, marker="o", markersize=2.5)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        label = f"Line chart of the policy's entropy, from {points[0][1]:.4g} to {points[-1][1]:.4g} nats a token."
+        return embed_figure(figure, "entropy", label)
+
+
+def make_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """A figure of one plot, without background."""
     figure = Figure(figsize=SIZE, layout="constrained")
     figure.patch.set_visible(False)
     axes = figure.add_subplot()
@@ -150,7 +183,7 @@ def _distribution_label(data: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _embed(figure: Figure, name: str, label: str) -> str:
+def embed_figure(figure: Figure, name: str, label: str) -> str:
     """The figure as SVG for a page: named for readers who do not see it, its ids its own, no address in it."""
     text = StringIO()
     figure.savefig(text, format="svg")

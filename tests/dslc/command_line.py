@@ -28,6 +28,7 @@ DOCUMENT_KEYS: dict[str, set[str]] = {
         "dslc.files/1": "files",
         "dslc.tasks/1": "tasks",
         "dslc.explain/1": "codes",
+        "dslc.compare/1": "metric unit confidence method groups pairs notes",
     }.items()
 }
 

@@ -1,5 +1,6 @@
 """`dslc search`, `resume`, `best`, `report`, `sample --policy`, `draw --best` on real, small runs."""
 
+import io
 import os
 import pty
 import re
@@ -9,11 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from dslc.cli.progress import progress_parts
+from dslc.cli.progress import LiveProgress, progress_lines, progress_parts
 from dslc.search import Progress
 from tests.dslc.command_line import ROOT, run
 
@@ -295,6 +298,29 @@ def test_what_progress_says() -> None:
         control_mean=0.9, failed=2, trained=45, exhausted=False, seconds=20.0, rate=2.5,
     )  # fmt: skip
     assert progress_parts(progress) == ["best 0.9877", "batch 0.91", "2:40 left", "2.5/s", "failed 2"]
+    progress = replace(progress, failures={"DSLC611": 7, "DSLC653": 2}, workers=4, trained_in_full=12, entropy=1.234)
+    assert progress_parts(progress)[-1] == "failed 2 (DSLC611 × 7, DSLC653 × 2)"
+    assert progress_lines(progress) == [
+        "best 0.9877  batch 0.91  control 0.9  entropy 1.23",
+        "45 programs  12 trained in full  4 workers",
+        "failed 2: DSLC611 × 7  DSLC653 × 2",
+    ]
+
+
+def test_progress_fits_80_columns() -> None:
+    progress = Progress(
+        evaluations=40_000, total=300_000, control=10, control_total=150, best=-12345.6789, best_text="x",
+        batch_mean=-12345.6789, control_mean=-12345.6789, failed=2000, trained=45_000, exhausted=True, seconds=20.0,
+        rate=2.5, entropy=12.345, workers=1024, trained_in_full=12_345,
+        failures={f"DSLC6{number}": 333 for number in range(11, 19)},
+    )  # fmt: skip
+    written = io.StringIO()
+    with LiveProgress(Console(file=written, width=80, force_terminal=True, color_system=None)) as live:
+        live(progress)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.getvalue()).replace("\r", "\n").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("failed 2000: DSLC611 × 333") and line.endswith("…") for line in lines)
+    assert any("40000/300000" in line and "2.5/s" in line for line in lines)
 
 
 def test_limits_of_children_need_workers() -> None:

@@ -16,7 +16,8 @@ import pytest
 from dslc.diagnostics import Code, DslcError
 from dslc.search.report import report_data
 from dslc.search.report.data import MOST_POINTS
-from tests.search.run_folders import Row, random_rows, searched_rows, write_run
+from dslc.space import compile
+from tests.search.run_folders import GRAMMARS, Row, random_rows, searched_rows, write_run
 
 SEEDS = range(4)
 
@@ -172,6 +173,46 @@ def test_long_runs_are_merged_and_lose_no_sample(tmp_path: Path) -> None:
         begin = point["evaluations"]
         assert point["best"] == rewards[:begin].max()
     assert math.isclose(total, rewards.sum(), rel_tol=1e-9)
+
+
+def test_shares_of_choices_equal_those_counted_one_by_one(tmp_path: Path) -> None:
+    rows = searched_rows(samples=90, control=20)
+    folder = write_run(tmp_path / "run", rows)
+    own = [row for row in rows if not row.is_control]
+    tokens = report_data(folder)["tokens"]
+    vocabulary = compile(GRAMMARS / "conv_net.lark").vocabulary
+    assert tokens["samples"] == 90
+    assert tokens["evaluations"] == list(range(10, 100, 10))
+    assert len(tokens["slots"]) >= 3
+    for slot in tokens["slots"]:
+        for choice in slot["choices"]:
+            for window, share in enumerate(choice["shares"]):
+                taken = [vocabulary[t] for row in own[10 * window : 10 * window + 10] for t in row.tokens]
+                of = [token.text or "stop" for token in taken if slot["name"] in (token.terminal, token.rule)]
+                assert share == pytest.approx(of.count(choice["label"]) / len(of), abs=1e-4)
+    for end, point in zip(tokens["evaluations"], report_data(folder)["diversity"], strict=True):
+        before = {row.program for row in own[: end - 10]}
+        window_programs = [row.program for row in own[end - 10 : end]]
+        assert point["unique"] == pytest.approx(len(set(window_programs)) / 10)
+        assert point["new"] == pytest.approx(len(set(window_programs) - before) / 10)
+        assert point["entropy"] is None
+
+
+def test_long_runs_are_looked_at_in_part(tmp_path: Path) -> None:
+    space = compile(GRAMMARS / "conv_net.lark")
+    few = space.samples(50, seed=0)
+    rows = [Row(n // 100, few[n % 50].text, f"h{n % 50}", 0.5, tokens=few[n % 50].tokens) for n in range(20_000)]
+    folder = write_run(tmp_path / "run", rows)
+    with closing(sqlite3.connect(folder / "samples.sqlite")) as database, database:
+        database.execute("CREATE TABLE updates(batch INTEGER PRIMARY KEY, figures TEXT)")
+        figures = [(batch, json.dumps({"entropy": 2 - batch / 100})) for batch in range(200)]
+        database.executemany("INSERT INTO updates VALUES (?, ?)", figures)
+    data = report_data(folder)
+    assert len(data["diversity"]) <= 30
+    assert data["tokens"]["samples"] <= 30 * 300
+    assert data["diversity"][0]["new"] == pytest.approx(50 / data["diversity"][0]["evaluations"], abs=1e-4)
+    assert data["diversity"][-1]["new"] == 0
+    assert data["diversity"][-1]["entropy"] == pytest.approx(2 - 1.96, abs=0.04)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -82,12 +86,13 @@ def test_page_loads_nothing_and_refers_to_itself_alone(searched: Path) -> None:
 
 def test_sections_stand_in_the_order_of_the_format(searched: Path) -> None:
     sections = [attributes["id"] for tag, attributes in read_page(searched).tags if tag == "section"]
-    assert sections == ["what-ran", "best", "curve", "top", "failures", "counts", "reproduce"]
+    assert sections == ["what-ran", "best", "curve", "top", "failures", "counts", "tokens", "reproduce"]
 
 
 def test_every_picture_has_a_text_that_says_what_it_shows(searched: Path) -> None:
     pictures = [attributes for tag, attributes in read_page(searched).tags if tag == "svg"]
-    assert len(pictures) == 4  # the program, two curves, the distribution
+    slots = report_data(searched.parent)["tokens"]["slots"]
+    assert len(pictures) == 5 + len(slots)  # the program, two curves, the distribution, diversity, a heat map a slot
     for attributes in pictures:
         assert attributes["role"] == "img"
         assert attributes["aria-label"]
@@ -104,6 +109,16 @@ def test_figures_of_the_page_are_those_of_the_document(searched: Path) -> None:
     for program in data["top"]:
         assert program["text"] in text
     assert data["best"]["source"].splitlines()[5] in " ".join(read_page(searched).text)
+
+
+def test_a_page_of_a_running_search_loads_itself_anew(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", searched_rows(samples=20, control=0), status="running")
+    assert 'id="live"' not in write_report(run).read_text(encoding="utf-8")  # nobody holds it: it was interrupted
+    (run / "lock").write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
+    page = read_page(write_report(run, pause=7))
+    (live,) = [attributes for _, attributes in page.tags if attributes.get("id") == "live"]
+    assert live["data-pause"] == "7"
+    assert abs(float(live["data-written"] or 0) - time.time()) < 600
 
 
 def test_the_same_run_gives_the_same_page(searched: Path) -> None:
@@ -208,6 +223,29 @@ def test_copy_button_copies_the_source(browser: Chromium, searched: Path) -> Non
         })()"""
     )
     assert copied == [report_data(searched.parent)["best"]["source"], "Copied"]
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_a_running_page_reloads_and_stays_where_it_was(browser: Chromium, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", searched_rows(samples=60, control=0), status="running")
+    (run / "lock").write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
+    page = write_report(run, pause=600)
+    browser.open(page)
+    assert "goes on: written" in browser.evaluate("document.getElementById('live').textContent")
+    page.write_text(page.read_text().replace('data-pause="600"', 'data-pause="2"'))
+    browser.open(page)
+    browser.evaluate("scrollTo(0, 777); document.querySelector('.drawing').scrollTop = 33; 0")
+    done = page.read_text().replace('id="live"', 'id="ended"').replace("<h1>", "<h1>anew ")
+    page.write_text(done)
+    began = time.monotonic()
+    while time.monotonic() - began < 60:
+        time.sleep(1)
+        with suppress(AssertionError):  # asked while it was loading
+            if browser.evaluate("document.querySelector('h1').textContent.startsWith('anew')"):
+                break
+    assert browser.evaluate("[scrollY, document.querySelector('.drawing').scrollTop]") == [777, 33]
+    assert browser.evaluate("document.getElementById('live')") is None
 
 
 @needs_chromium
