@@ -117,7 +117,8 @@ def soak_quality(count: int) -> str:
     FILE.parent.mkdir(parents=True, exist_ok=True)
     rows = {(row["arm"], row["reward"]): row for row in map(json.loads, _read_lines()) if len(row["runs"]) >= count}
     with patch.dict(PRESETS, {NO_POSITION.name: NO_POSITION, NO_TABLE.name: NO_TABLE}):
-        for arm, reward in dict.fromkeys([*FIRST, *((arm, reward) for arm in ARMS for reward in ARMS[arm].rewards)]):
+        wanted = [(name, reward) for name, arm in ARMS.items() for reward in arm.rewards]
+        for arm, reward in dict.fromkeys([*FIRST, *wanted]):
             if (arm, reward) not in rows:
                 rows[arm, reward] = _measure(arm, reward, count)
                 with FILE.open("a") as file:
