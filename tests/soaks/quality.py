@@ -72,21 +72,24 @@ class Arm:
 
 
 COMPARED = ("separable",)
+ABLATED = ("separable", "interacting", "separable, 300")
 ARMS = {
     "policy_gradient": Arm("policy_gradient"),
     "evolution": Arm("evolution"),
     "hybrid": Arm("hybrid"),
     "random": Arm("random"),
     "reinforce": Arm("reinforce"),
-    "default without position": Arm("policy_gradient", {"preset": NO_POSITION.name}, rewards=COMPARED),
-    "default without clip and second pass": Arm("policy_gradient", {"passes": 1}, rewards=COMPARED),
-    "default without priority queue": Arm("policy_gradient", {"queue_weight": 0.0}, rewards=COMPARED),
-    "default without entropy": Arm("policy_gradient", {"entropy_weight": 0.0}, rewards=COMPARED),
-    "default without normalisation": Arm("policy_gradient", is_scaled=False, rewards=COMPARED),
-    "default without starting table": Arm("policy_gradient", {"preset": NO_TABLE.name}, rewards=COMPARED),
+    "default without position": Arm("policy_gradient", {"preset": NO_POSITION.name}, rewards=ABLATED),
+    "default without clip and second pass": Arm("policy_gradient", {"passes": 1}, rewards=ABLATED),
+    "default without priority queue": Arm("policy_gradient", {"queue_weight": 0.0}, rewards=ABLATED),
+    "default without entropy": Arm("policy_gradient", {"entropy_weight": 0.0}, rewards=ABLATED),
+    "default without normalisation": Arm("policy_gradient", is_scaled=False, rewards=ABLATED),
+    "default without starting table": Arm("policy_gradient", {"preset": NO_TABLE.name}, rewards=ABLATED),
     "pqt": Arm("pqt", rewards=COMPARED),
     "ppo": Arm("ppo", rewards=COMPARED),
     "risk_seeking": Arm("risk_seeking", rewards=COMPARED),
+    "trpo": Arm("trpo", rewards=COMPARED),
+    "bayesian": Arm("bayesian", rewards=COMPARED),
 }
 FIRST = (
     ("policy_gradient", "separable"),
