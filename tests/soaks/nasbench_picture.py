@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 from io import StringIO
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -13,18 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from dslc.search.report import plots
 from dslc.search.report.plots import COLOURS, CONTROL, SETTINGS, STRATEGY, TEXT
 
-LIGHT = {
-    "--faint": "#5b6670",
-    "--rule": "#d5dbe1",
-    "--strategy": "#0b63b5",
-    "--best": "#0b63b5",
-    "--control": "#8a5a00",
-}
-DARK = {"--faint": "#a9b4bf", "--rule": "#3a434c", "--strategy": "#6aa9ea", "--best": "#6aa9ea", "--control": "#e0a64a"}
-"""Of the report's variables; the picture stands alone, so it brings them along."""
+STYLE_SHEET = Path(plots.__file__).with_name("report.css")
+"""Has the values of the colours, light and dark."""
 COLUMNS = 3
+LEAST = 0.01
+"""Lower end of the axis, which has no zero."""
 Z = 1.96
 """Standard errors on either side of a mean that make 95%."""
 
@@ -37,27 +34,35 @@ def draw_curves(regrets: Mapping[str, NDArray[np.float64]], yardsticks: tuple[st
     names = [name for name in regrets if name not in yardsticks]
     rows = -(-len(names) // COLUMNS)
     with mpl.rc_context({**SETTINGS, "font.size": 9, "svg.hashsalt": "regret"}):
-        figure = Figure(figsize=(8.0, 2.1 * rows), layout="constrained")
+        figure = Figure(figsize=(8.0, 0.3 + 1.9 * rows), layout="constrained")
         figure.patch.set_visible(False)
-        panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flat
+        panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+        for spare in panels[len(names) :]:
+            spare.set_visible(False)
         for panel, name in zip(panels, names, strict=False):
             panel.patch.set_visible(False)
             for yardstick, style in zip(yardsticks, [(0, (1, 1.5)), (0, (4, 2))], strict=True):
                 mean = regrets[yardstick].mean(0)
-                panel.plot(np.arange(1, len(mean) + 1), mean, color=CONTROL, linewidth=1.1, linestyle=style)
-            values = regrets[name]
-            mean, error = values.mean(0), values.std(0, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
-            steps = np.arange(1, len(mean) + 1)
-            low = np.maximum(mean - Z * error, 1e-3)
+                steps = _choose_steps(len(mean))
+                panel.plot(steps, mean[steps - 1], color=CONTROL, linewidth=1.1, linestyle=style, label=yardstick)
+            number, last = regrets[name].shape
+            steps = _choose_steps(last)
+            values = regrets[name][:, steps - 1]
+            mean, error = values.mean(0), values.std(0, ddof=1) / number**0.5 if number > 1 else 0.0
+            low = np.maximum(mean - Z * error, LEAST / 2)
             panel.fill_between(steps, low, mean + Z * error, color=STRATEGY, alpha=0.18, linewidth=0)
-            panel.plot(steps, mean, color=STRATEGY, linewidth=1.6)
-            panel.set_title(f"{name}, {len(values)} seeds", fontsize=9, color=TEXT, loc="left")
+            panel.plot(steps, np.maximum(mean, LEAST / 2), color=STRATEGY, linewidth=1.6, label="the strategy")
+            panel.set_title(f"{name}, {number} seeds", fontsize=9, color=TEXT, loc="left")
             panel.set_yscale("log")
-            panel.set_ylim(0.05, 10)
-            panel.set_yticks([0.1, 1, 10])
+            panel.set_ylim(LEAST, 10)
+            panel.set_yticks([0.01, 0.1, 1, 10])
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             panel.minorticks_off()
-            panel.set_xlim(0, len(mean))
+            panel.set_xlim(0, last)
+        handles, labels = panels[0].get_legend_handles_labels()
+        legend = figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
+        for each in legend.get_texts():
+            each.set_color(TEXT)
         figure.supxlabel("evaluations", fontsize=9, color=TEXT)
         figure.supylabel("mean regret, percentage points", fontsize=9, color=TEXT)
         text = StringIO()
@@ -67,13 +72,22 @@ def draw_curves(regrets: Mapping[str, NDArray[np.float64]], yardsticks: tuple[st
     return _dress(text.getvalue(), label)
 
 
+def _choose_steps(last: int) -> NDArray[np.int64]:
+    """Evaluations that are drawn: the first 30, every third after them, the last."""
+    return np.unique([*range(1, min(30, last)), *range(min(30, last), last, 3), last])
+
+
 def _dress(svg: str, label: str) -> str:
     """Named for readers who do not see it, in the colours of the reader's scheme."""
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for colour, variable in COLOURS.items():
-        svg = svg.replace(colour, f"var({variable})")
-    light, dark = (";".join(f"{name}:{value}" for name, value in each.items()) for each in (LIGHT, DARK))
+        svg = svg.replace(colour, variable)
+    light, dark = (
+        ";".join(re.findall(r"--\w+: #\w+", block))
+        for block in re.findall(r":root \{(.*?)\}", STYLE_SHEET.read_text(), re.DOTALL)
+    )
     style = f"svg{{color-scheme:light dark;{light}}}@media screen and (prefers-color-scheme:dark){{svg{{{dark}}}}}"
+    svg = re.sub(r'(width|height)="([\d.]+)pt"', r'\1="\2"', svg, count=2)
     svg = re.sub(r"<svg", f'<svg role="img" aria-label="{escape(label)}"', svg, count=1)
     svg = re.sub(
         r"(<svg[^>]*>)", lambda head: f"{head[1]}<title>{escape(label)}</title><style>{style}</style>", svg, count=1
