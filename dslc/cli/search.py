@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from dslc.cli.group import Exit
 from dslc.cli.options import (
@@ -30,6 +31,22 @@ if TYPE_CHECKING:
     from dslc.search import Progress, SearchResult
 
 
+def list_strategies() -> tuple[str, ...]:
+    """Names of the strategies, of their files: nothing is imported for it, as that would import torch."""
+    folder = Path(__file__).parents[1] / "search/strategies"
+    return tuple(sorted(path.stem for path in folder.glob("*.py") if "\nSTRATEGY = " in path.read_text("utf-8")))
+
+
+class StrategyName(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """A strategy's name, which the search looks up; the shell completes it."""
+
+    name = "strategy"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Names that begin so."""
+        return [CompletionItem(name) for name in list_strategies() if name.startswith(incomplete)]
+
+
 @click.command(
     "search",
     short_help="Look for the best program of a space.",
@@ -39,6 +56,7 @@ if TYPE_CHECKING:
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
         "dslc search conv_net --task digits --until patience=100 --until seconds=600",
         "dslc search expression --task fit --target-length 12",
+        "dslc search expression --task fit --strategy risk_seeking --preset dso",
         "dslc search conv_net --task digits --workers 4 --child-seconds 300",
     ),
 )
@@ -48,8 +66,13 @@ if TYPE_CHECKING:
     help="How a program is scored: a name that `dslc tasks` lists, or your own function as module:function.",
 )  # fmt: skip
 @click.option(
-    "--strategy", metavar="NAME", default="policy_gradient", show_default=True,
-    help="How candidates are found: one of those in docs/strategies.md.",
+    "--strategy", metavar="NAME", type=StrategyName(), default="policy_gradient", show_default=True,
+    help=f"How candidates are found: {', '.join(list_strategies())}. See docs/strategies.md.",
+)  # fmt: skip
+@click.option(
+    "--preset", metavar="NAME",
+    help="Sizes of the policy, as papers have them: small (default), zoph2017, bello2017 or dso. The same as --set "
+    "strategy.preset=NAME.",
 )  # fmt: skip
 @click.option("--evaluations", metavar="N", type=int, help="How many samples to score. Default: the task's.")
 @click.option("--batch", metavar="N", type=int, help="Samples between two updates. Default: evaluations / 30, 5 to 20.")
@@ -99,6 +122,7 @@ def command(
     grammar: str,
     task: str,
     strategy: str,
+    preset: str | None,
     settings: tuple[str, ...],
     rules: tuple[str, ...],
     epochs: int | None,
@@ -127,6 +151,10 @@ def command(
     for key, value in starts.items():
         if value and value != "projected":
             strategy_options[key] = value
+    if preset is not None:
+        if "preset" in strategy_options:
+            raise click.UsageError("--preset and --set strategy.preset are the same: give one of them")
+        strategy_options["preset"] = preset
     until = read_rules(rules)
     if epochs is not None:
         options["epochs"] = epochs

@@ -72,22 +72,39 @@ class Arm:
 
 
 COMPARED = ("separable",)
+ABLATED = ("separable", "interacting", "separable, 300")
 ARMS = {
     "policy_gradient": Arm("policy_gradient"),
     "evolution": Arm("evolution"),
     "hybrid": Arm("hybrid"),
     "random": Arm("random"),
-    "default without position": Arm("policy_gradient", {"preset": NO_POSITION.name}, rewards=COMPARED),
-    "default without clip and second pass": Arm("policy_gradient", {"passes": 1}, rewards=COMPARED),
-    "default without priority queue": Arm("policy_gradient", {"queue_weight": 0.0}, rewards=COMPARED),
-    "default without entropy": Arm("policy_gradient", {"entropy_weight": 0.0}, rewards=COMPARED),
-    "default without normalisation": Arm("policy_gradient", is_scaled=False, rewards=COMPARED),
-    "default without starting table": Arm("policy_gradient", {"preset": NO_TABLE.name}, rewards=COMPARED),
+    "reinforce": Arm("reinforce"),
+    "default without position": Arm("policy_gradient", {"preset": NO_POSITION.name}, rewards=ABLATED),
+    "default without clip and second pass": Arm("policy_gradient", {"passes": 1}, rewards=ABLATED),
+    "default without priority queue": Arm("policy_gradient", {"queue_weight": 0.0}, rewards=ABLATED),
+    "default without entropy": Arm("policy_gradient", {"entropy_weight": 0.0}, rewards=ABLATED),
+    "default without normalisation": Arm("policy_gradient", is_scaled=False, rewards=ABLATED),
+    "default without starting table": Arm("policy_gradient", {"preset": NO_TABLE.name}, rewards=ABLATED),
     "pqt": Arm("pqt", rewards=COMPARED),
     "ppo": Arm("ppo", rewards=COMPARED),
-    "reinforce": Arm("reinforce", rewards=COMPARED),
     "risk_seeking": Arm("risk_seeking", rewards=COMPARED),
+    "trpo": Arm("trpo", rewards=COMPARED),
+    "bayesian": Arm("bayesian", rewards=COMPARED),
 }
+FIRST = (
+    ("policy_gradient", "separable"),
+    ("policy_gradient", "interacting"),
+    ("policy_gradient", "separable, 300"),
+    ("evolution", "separable"),
+    ("evolution", "interacting"),
+    ("hybrid", "separable"),
+    ("reinforce", "separable"),
+    ("random", "separable"),
+    ("reinforce", "interacting"),
+    ("random", "interacting"),
+    ("policy_gradient", "update rule"),
+)
+"""Rows that are measured before the others."""
 BARS = {  # mean, worst
     ("policy_gradient", "separable"): (0.98, 0.95),
     ("evolution", "separable"): (0.975, 0.0),
@@ -103,12 +120,12 @@ def soak_quality(count: int) -> str:
     FILE.parent.mkdir(parents=True, exist_ok=True)
     rows = {(row["arm"], row["reward"]): row for row in map(json.loads, _read_lines()) if len(row["runs"]) >= count}
     with patch.dict(PRESETS, {NO_POSITION.name: NO_POSITION, NO_TABLE.name: NO_TABLE}):
-        for arm in ARMS:
-            for reward in ARMS[arm].rewards:
-                if (arm, reward) not in rows:
-                    rows[arm, reward] = _measure(arm, reward, count)
-                    with FILE.open("a") as file:
-                        file.write(json.dumps(rows[arm, reward]) + "\n")
+        wanted = [(name, reward) for name, arm in ARMS.items() for reward in arm.rewards]
+        for arm, reward in dict.fromkeys([*FIRST, *wanted]):
+            if (arm, reward) not in rows:
+                rows[arm, reward] = _measure(arm, reward, count)
+                with FILE.open("a") as file:
+                    file.write(json.dumps(rows[arm, reward]) + "\n")
     missed = []
     print("| reward | strategy | mean of last 100 | worst | best so far | optimum found, proposals | ms a sample |")
     print("|---|---|---|---|---|---|---|")
