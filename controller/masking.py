@@ -140,7 +140,9 @@ class TorchRuntime:
             torch.where(enters, tokens, self._parents.index_select(0, popped_from), out=self.parent)
             torch.where(enters, self._none, self._siblings.index_select(0, popped_from), out=self.sibling)
 
-    def observe(self, previous: Int32[Tensor, "batch"]) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
+    def observe(
+        self, previous: Int32[Tensor, "batch"]
+    ) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
         """What a policy sees at the step that comes, as copies: `previous`, slot, parent, sibling; and the mask's rows.
 
         Needs `track`.
@@ -196,7 +198,9 @@ class NumpyRuntime:
         """See `TorchRuntime`."""
         self._runtime.advance(tokens.numpy())
 
-    def observe(self, previous: Int32[Tensor, "batch"]) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
+    def observe(
+        self, previous: Int32[Tensor, "batch"]
+    ) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
         """See `TorchRuntime`."""
         runtime = self._runtime
         return torch.from_numpy(runtime.features(previous.numpy())), torch.from_numpy(runtime.rows().copy())

@@ -11,6 +11,7 @@ python -m tests.soak kill --count 200       kill -9 at random moments, then resu
 python -m tests.soak kill_workers --count 200  the same with children in two worker processes
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
 python -m tests.soak limits --count 1      grammar files that ask for too much: refused within 2 s and 500 MB
+python -m tests.soak million --count 1000000  a million evaluations of an instant reward: memory, time a step
 python -m tests.soak oracle --count 2000    fresh random grammars against brute force
 python -m tests.soak targets --count 3      every target searched on its real task, by seed
 """
@@ -36,6 +37,7 @@ from tests.soaks.halving import soak_halving
 from tests.soaks.kill import soak_kill, soak_kill_workers
 from tests.soaks.learning import soak_learning
 from tests.soaks.limits import soak_limits
+from tests.soaks.million import soak_million
 from tests.soaks.oracle import soak_oracle
 from tests.soaks.targets import soak_targets
 
@@ -51,6 +53,7 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "kill_workers": (soak_kill_workers, 200),
     "learning": (soak_learning, 5),
     "limits": (soak_limits, 1),
+    "million": (soak_million, 1_000_000),
     "oracle": (soak_oracle, 2000),
     "targets": (soak_targets, 3),
 }
