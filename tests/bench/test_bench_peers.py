@@ -204,7 +204,9 @@ def describe_peer(name: str, space: Space, language: Language, seeds: random.Ran
             return "not installed"
         except PeerRefusesError:
             return "refuses"
-        right = check_peer(engine, language, [language.encode(Program(space, row).text) for row in draw(space, NUM_CHECKED, seeds)])
+        right = check_peer(
+            engine, language, [language.encode(Program(space, row).text) for row in draw(space, NUM_CHECKED, seeds)]
+        )
         costs.append((*time_peer(engine, space, language, seeds), right))
     cost, number, right = min(costs)
     wrong = "" if right == 1 else f", {1 - right:.0%} of masks wrong"
