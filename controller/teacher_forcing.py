@@ -55,7 +55,7 @@ def score_steps(
         weights: Embedding, position, then of each layer input weights, recurrent weights and the two biases in torch's
             order of gates, then weights and bias of the output layer.
     """
-    scored: tuple[Tensor, Tensor] = _Pass.apply(recorded, *weights)
+    scored: tuple[Tensor, Tensor] = _Pass.apply(recorded, *weights)  # type: ignore[no-untyped-call]
     return scored
 
 
@@ -83,11 +83,11 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, by_chosen: Tensor, by_entropy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *by_scores: Tensor) -> tuple[Tensor | None, ...]:
         position, output, probs, surprises, entropies = ctx.saved_tensors
         recorded: RecordedSteps = ctx.recorded
         time, batch, _ = recorded.ids.shape
-        by_chosen, by_entropy = by_chosen.reshape(-1, 1), by_entropy.reshape(-1, 1)
+        by_chosen, by_entropy = (each.reshape(-1, 1) for each in by_scores)
         # d log p_k / d z_j = [j = k] - p_j, and d H / d z_j = -p_j (log p_j + H).
         by_logits = surprises * by_entropy
         by_logits.addcmul_(probs, by_chosen + by_entropy * entropies.view(-1, 1), value=-1)

@@ -33,17 +33,17 @@ def render_tokens(lowering: Lowering, tokens: Sequence[int]) -> str:
     used, num_tokens = 0, len(tokens)
     while pending:
         item = pending.pop()
-        if item.__class__ is str:
-            texts.append(item)  # type: ignore[arg-type]
+        if isinstance(item, str):
+            texts.append(item)
             continue
         token = tokens[used] if used < num_tokens else -1
         used += 1
-        span = spans.get((item, token))  # type: ignore[arg-type]
+        span = spans.get((item, token))
         if span is None:
-            span = _decide(lowering, item, token)  # type: ignore[arg-type]
+            span = _decide(lowering, item, token)
             if span is None:
                 break
-            spans[item, token] = span  # type: ignore[index]
+            spans[item, token] = span
         pending += span
     if pending or used != num_tokens:
         return _render_steps(lowering, tokens)
@@ -103,7 +103,8 @@ def _lay_out(lowering: Lowering, reversed_symbols: Sequence[int], head: int | No
             items.append(symbol)
             continue
         if opening is None:
-            opening = tables.opening_by_token[symbol - num_terminals].get(head)  # type: ignore[arg-type]
+            assert head is not None, "without a token the symbol is left as it is"
+            opening = tables.opening_by_token[symbol - num_terminals].get(head)
             if opening is None:
                 return None
             if opening.takes_token:
