@@ -30,7 +30,7 @@ def test_a_fault_is_the_one_that_decode_tells(fault: str, place: int) -> None:
     wrong = {
         "unfinished": good[:-1],
         "too long": (*good, good[0]),
-        "other token": (*good[:3], good[0], *good[4:]),
+        "other token": (*good[:3], good[1], *good[4:]),
         "no token": (*good[:3], number, *good[4:]),
         "negative": (*good[:3], -1, *good[4:]),
     }[fault]
