@@ -16,6 +16,7 @@ from dslc.automaton.tables import TokenAutomaton
 from dslc.controller.heads import PolicyHeads
 from dslc.controller.masking import AutomatonTensors, Runtime, check_rows, make_runtime
 from dslc.controller.presets import SMALL, Input, Preset
+from dslc.controller.teacher_forcing import position_rows
 
 POSITION_CAP = 256
 """Positions with an embedding of their own; every later token shares that of the last, so any budget works."""
@@ -83,6 +84,8 @@ class RecurrentPolicy(nn.Module):
         self._columns = None if len(used) == len(FEATURES) else [FEATURES.index(feature) for feature in used]
         self.feature_offsets: Tensor
         self.register_buffer("feature_offsets", torch.tensor(offsets[:-1], dtype=torch.int32), persistent=False)
+        self.feature_sizes = tuple(sizes[feature] for feature in used)
+        """Rows of the embedding that each feature has that the preset uses."""
         self.embedding = nn.Parameter(torch.empty(int(offsets[-1]), preset.embedding_size))
         num_positions = min(budget, POSITION_CAP) if Input.POSITION in preset.inputs else 1
         self.position = nn.Parameter(torch.zeros(max(num_positions, 1), preset.embedding_size))
@@ -168,10 +171,7 @@ class RecurrentPolicy(nn.Module):
 
     def _position_rows(self, time: int) -> Float[Tensor, "time embedding"]:
         """Embeddings by position, the last repeated beyond the cap."""
-        extra = time - len(self.position)
-        if extra <= 0:
-            return self.position[:time]
-        return torch.cat((self.position, self.position[-1:].expand(extra, -1)))
+        return position_rows(self.position, time)
 
 
 def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenAutomaton, NDArray[np.float32]]:

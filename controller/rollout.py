@@ -13,6 +13,7 @@ from dslc.controller.heads import HeadStepper
 from dslc.controller.masking import masked_divergence, masked_entropy, masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.stepper import Stepper
+from dslc.controller.teacher_forcing import RecordedSteps, score_steps
 from dslc.controller.tracking import make_tracker
 
 CHECK_EVERY = 16
@@ -212,6 +213,8 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
     if steps.tokens.shape[1] == 0:
         nothing = torch.zeros(steps.tokens.shape, device=policy.device)
         return Score(nothing, nothing, None if reference is None else nothing)
+    if reference is None and policy.automaton.heads is None and policy.device.type == "cpu":
+        return _score_by_hand(policy, steps)
     mask = policy.mask[steps.rows] if steps.allowed is None else steps.allowed
     log_probs = masked_log_softmax(policy(steps.inputs, steps.rows, steps.finished), mask)
     chosen = log_probs.gather(2, steps.tokens.to(torch.int64)[:, :, None])[:, :, 0]
@@ -232,6 +235,25 @@ def select_steps(steps: Steps, chosen: Sequence[int]) -> Steps:
         None if part is None else part.index_select(0, index)[:, :time] for part in (steps.allowed, steps.finished)
     )
     return Steps(tokens, lengths, inputs, rows, allowed, finished)
+
+
+def _score_by_hand(policy: RecurrentPolicy, steps: Steps) -> Score:
+    """The same by the hand-written pass, several times cheaper on a CPU."""
+    rows = steps.rows.t().reshape(-1)
+    starts = policy.blocked_logits.index_select(0, rows).view(*steps.rows.t().shape, -1)
+    if steps.allowed is not None:
+        starts.masked_fill_(~steps.allowed.transpose(0, 1), -torch.inf)
+    recorded = RecordedSteps(
+        ids=policy.feature_ids(steps.inputs.transpose(0, 1)).contiguous(),
+        feature_sizes=policy.feature_sizes,
+        starts=starts,
+        tokens=steps.tokens.t().to(torch.int64).contiguous(),
+        num_layers=policy.preset.num_layers,
+    )
+    chosen, entropies = score_steps(
+        recorded, (policy.embedding, policy.position, *policy.lstm.parameters(), *policy.output.parameters())
+    )
+    return Score(chosen.t(), entropies.t())
 
 
 def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:

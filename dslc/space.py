@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.count import Counts
 from dslc.automaton.count_totals import count_sentences
 from dslc.automaton.derive import tokens_to_derivation
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from dslc.automaton.lower import Lowering
     from dslc.program.draw import Drawing
     from dslc.program.emit import PythonSource
+
+FEWEST_IN_STEP = 4
+"""Sequences from which on checking them in step is faster than one by one."""
 
 
 class Space:
@@ -101,6 +105,11 @@ class Space:
     def vocabulary(self) -> tuple[Token, ...]:
         """All tokens, by id."""
         return self.lowering.automaton.vocabulary
+
+    @cached_property
+    def token_labels(self) -> tuple[str, ...]:
+        """Labels of all tokens, by id."""
+        return tuple(token.label for token in self.vocabulary)
 
     @property
     def lowering(self) -> Lowering:
@@ -305,6 +314,35 @@ class Space:
             ) from None
         return Program(self, tuple(int(token) for token in tokens))
 
+    def decode_all(self, sequences: Sequence[tuple[int, ...]]) -> list[Program]:
+        """The programs of many whole token sequences, checked in step: several times faster than one by one.
+
+        Raises:
+            DslcError: as `decode` for the first that is none.
+        """
+        if len(sequences) < FEWEST_IN_STEP or not self._are_sentences(sequences):
+            return [self.decode(tokens) for tokens in sequences]
+        return [Program(self, tokens) for tokens in sequences]
+
+    def _are_sentences(self, sequences: Sequence[tuple[int, ...]]) -> bool:
+        """Whether all are whole sentences within the budget."""
+        automaton = self.lowering.automaton
+        longest, pad_id = max(len(tokens) for tokens in sequences), automaton.pad_id
+        if longest > self.max_tokens:
+            return False
+        columns = np.full((longest, len(sequences)), pad_id, np.intp)
+        for number, tokens in enumerate(sequences):
+            columns[: len(tokens), number] = tokens
+        if columns.size and not 0 <= columns.min() <= columns.max() <= pad_id:
+            return False
+        runtime = BatchRuntime(automaton, len(sequences), self.max_tokens)
+        every = np.arange(len(sequences))
+        for column in columns:  # padding is allowed exactly behind the end
+            if not runtime.mask()[every, column].all():
+                return False
+            runtime.advance(column)
+        return bool(runtime.is_done().all())
+
     def _find_fault(self, tokens: Sequence[int]) -> Constraint | None:
         """The constraint that a token sequence breaks which would be a sentence without it."""
         if not self.lowering.constraining.constraints:
@@ -448,7 +486,8 @@ class Program:
         """Hex digest of the graph alone, so equal programs have equal hashes; without a target, of text and tokens."""
         if self.space.target is not None:
             return graph_hash(self.graph)
-        labels = "\0".join(self.space.vocabulary[token].label for token in self.tokens)
+        names = self.space.token_labels
+        labels = "\0".join([names[token] for token in self.tokens])
         return sha256(f"{self.text}\0\0{labels}".encode()).hexdigest()
 
     def build(self, **arguments: Any) -> object:

@@ -22,6 +22,7 @@ from dslc.search.interrupt import InterruptGuard
 from dslc.search.ledger import FULL_TRAINING, Ledger, counters_to_json
 from dslc.search.outcome import Candidate, Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback, Progress
+from dslc.search.recent_names import RecentNames
 from dslc.search.recording import recording
 from dslc.search.stopping import Standing, StopRule, find_met_rule
 from dslc.search.store import RunStore, Sample
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 1.0
 """Least time between two checkpoints, in s: quick batches share one, and on resume are answered from memory."""
+QUICK_CHECKPOINT_SECONDS = 0.02
+"""A checkpoint that takes longer, in s, as on a slow disk or a busy machine, makes that time as many times longer."""
+MOST_SLOWNESS = 30.0
+"""But not more times than this."""
 PROGRESS_SECONDS = 0.1
 """Least time between two calls of the callbacks, in s."""
 
@@ -60,15 +65,19 @@ class Engine:
         self.space, self.task, self.strategy, self.executor = space, task, strategy, executor
         self.config, self.store, self.callbacks = config, store, tuple(callbacks)
         self.halving = Halving(config.halving) if config.halving else None
-        self.ledger = Ledger(store, self.halving)
+        # Who watches is told when every sentence has been seen, where that can be.
+        num_sentences = space.count() if self.callbacks else math.inf
+        can_exhaust = num_sentences <= config.evaluations + config.control
+        self.ledger = Ledger(store, self.halving, num_sentences=int(num_sentences) if can_exhaust else None)
         self.notes: list[Diagnostic] = []
         """What the user should know: damaged checkpoints, why the run ended early, a test that failed."""
-        self._names: dict[tuple[int, ...], tuple[str, str]] = {}  # tokens -> program hash, text
+        self._names = RecentNames()
         self._guard = InterruptGuard()
         self._batch_mean: float | None = None
         self._entropy: float | None = None  # of the last update
         self._failures: Counter[str] = Counter()  # samples of this session without a reward, by code
-        self._began = self._last_checkpoint = time.monotonic()
+        self._began = self._next_checkpoint = time.monotonic()
+        self._next_checkpoint += CHECKPOINT_SECONDS
         self._last_progress = -math.inf
         self._seconds_before, self._samples_before = 0.0, 0  # of earlier sessions
 
@@ -181,7 +190,7 @@ class Engine:
         counters.batch += 1
         self._entropy = figures.get("entropy")
         counters.stopped_by = self._met_rule()
-        if counters.stopped_by or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
+        if counters.stopped_by or time.monotonic() >= self._next_checkpoint:
             self._checkpoint()
 
     def _train_best(self) -> None:
@@ -216,15 +225,18 @@ class Engine:
         """Each candidate with its id, hash and text, and a job for each program that has no outcome yet."""
         samples: list[Sample] = []
         jobs: dict[str, Job] = {}
+        found = {tokens: self._names.find(tokens) for tokens in (tuple(each.tokens) for each in candidates)}
+        names = {tokens: known for tokens, known in found.items() if known is not None}
+        unnamed = [tokens for tokens, known in found.items() if known is None]
+        programs = dict(zip(unnamed, self.space.decode_all(unnamed), strict=True))
+        for tokens, program in programs.items():
+            names[tokens] = hash_program(program), program.text
+            self._names.keep(tokens, names[tokens])
         for number, candidate in enumerate(candidates, start=self.ledger.counters.samples + 1):
             tokens = tuple(candidate.tokens)
-            program = None
-            if tokens not in self._names:
-                program = self.space.decode(tokens)
-                self._names[tokens] = hash_program(program), program.text
-            program_hash, text = self._names[tokens]
+            program_hash, text = names[tokens]
             if program_hash not in self.ledger.outcome_by_hash and program_hash not in jobs:
-                program = program or self.space.decode(tokens)
+                program = programs.get(tokens) or self.space.decode(tokens)
                 jobs[program_hash] = Job(program_hash, program, self._context(program_hash))
             log_prob = None if candidate.log_prob is None else float(candidate.log_prob)
             batch, parents = self.ledger.counters.batch, tuple(candidate.parent_ids)
@@ -250,8 +262,11 @@ class Engine:
         return 0.0 if worst is None else worst
 
     def _stop_if_nothing_works(self) -> None:
+        failures = self.ledger.failures_before_success()
+        if not failures:
+            return
         usual = {code.value for code in getattr(self.task, "usual_failures", ())}
-        for code, count in self.ledger.failures_before_success().items():
+        for code, count in failures.items():
             if count >= FAILURES_THAT_STOP and code not in usual:
                 self.notes.append(
                     Diagnostic(
@@ -311,6 +326,7 @@ class Engine:
         counters.stopped_by = counters.stopped_by or self._met_rule()
 
     def _checkpoint(self) -> None:
+        began = time.monotonic()
         counters = self.ledger.counters
         counters.seconds = self._seconds()
         counters.halving = None if self.halving is None else self.halving.to_json()
@@ -318,14 +334,18 @@ class Engine:
         checkpoint = Checkpoint(counters.batch, self.strategy.state_dict(), counters_to_json(counters))
         with recording(self.store.run_dir):
             write_checkpoint(self.store.run_dir, checkpoint)
-        self._last_checkpoint = time.monotonic()
+        now = time.monotonic()
+        slowness = min(max((now - began) / QUICK_CHECKPOINT_SECONDS, 1.0), MOST_SLOWNESS)
+        self._next_checkpoint = now + CHECKPOINT_SECONDS * slowness
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._began
 
     def _report_progress(self, *, has_ended: bool = False) -> None:
+        if not self.callbacks:
+            return
         now = time.monotonic()
-        if not self.callbacks or (not has_ended and now - self._last_progress < PROGRESS_SECONDS):
+        if not has_ended and now - self._last_progress < PROGRESS_SECONDS:
             return
         self._last_progress = now
         counters, config = self.ledger.counters, self.config
@@ -339,8 +359,8 @@ class Engine:
             batch_mean=self._batch_mean,
             control_mean=counters.control_sum / counters.control_scored if counters.control_scored else None,
             failed=counters.failed,
-            trained=len(self.ledger.hashes),
-            exhausted=len(self.ledger.sentences) >= self.space.count(),
+            trained=self.ledger.num_programs,
+            exhausted=self.ledger.is_exhausted,
             seconds=self._seconds(),
             rate=(counters.samples - self._samples_before) / max(now - self._began, 1e-9),
             seconds_limit=config.until.get(StopRule.SECONDS.value),

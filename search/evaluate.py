@@ -51,6 +51,12 @@ def evaluate_program(task: Task, program: Program, context: Context) -> Outcome:
     that uses them gives the same reward for the same program and does not disturb the search. Where halving is on, what
     the child reports is answered by its cutoffs and kept among the metrics.
     """
+    with kept_generators(context.device):
+        return evaluate_in_turn(task, program, context)
+
+
+def evaluate_in_turn(task: Task, program: Program, context: Context) -> Outcome:
+    """`evaluate_program` within `kept_generators`, which many then share: it costs more than a quick child."""
     if context.cutoffs is None:
         return check_outcome(_call_task(task.evaluate, program, context))
     reporter = Reporter(context.cutoffs)
@@ -60,19 +66,20 @@ def evaluate_program(task: Task, program: Program, context: Context) -> Outcome:
 
 def run_test(task: Task, program: Program, context: Context) -> Outcome | None:
     """The task's test of a program, checked as `evaluate_program` does; None if the task has no test."""
-    result = _call_task(task.test, program, context)
+    with kept_generators(context.device):
+        result = _call_task(task.test, program, context)
     return None if result is None else check_outcome(result)
 
 
 def _call_task(call: Callable[[Program, Context], Any], program: Program, context: Context) -> Any:
     """What the task returns, or the failed outcome of what it raises."""
-    with _seeded_generators(context.seed, context.device):
-        try:
-            return call(program, context)
-        except DslcError as error:
-            return Outcome(None, diagnostic=next(d for d in error.diagnostics if d.severity is Severity.ERROR))
-        except (Exception, SystemExit) as error:  # sys.exit ends a child, not the search
-            return Outcome(None, diagnostic=_explain_failure(program, error))
+    _seed_generators(context.seed, context.device)
+    try:
+        return call(program, context)
+    except DslcError as error:
+        return Outcome(None, diagnostic=next(d for d in error.diagnostics if d.severity is Severity.ERROR))
+    except (Exception, SystemExit) as error:  # sys.exit ends a child, not the search
+        return Outcome(None, diagnostic=_explain_failure(program, error))
 
 
 def check_outcome(result: Any) -> Outcome:
@@ -82,6 +89,8 @@ def check_outcome(result: Any) -> Outcome:
         >>> check_outcome(1).reward, check_outcome(float("nan")).diagnostic.code.name
         (1.0, 'REWARD_NOT_FINITE')
     """
+    if type(result) is float and math.isfinite(result):
+        return Outcome(result)
     if not isinstance(result, Outcome):
         number = _as_float(result)
         if number is None:
@@ -164,20 +173,27 @@ def _float_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in numbers_by_name.items() if value is not None}
 
 
+def _seed_generators(seed: int, device: str) -> None:
+    """Seed the global generators."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if device.startswith("cuda"):
+        torch.cuda.manual_seed(seed)
+
+
 @contextmanager
-def _seeded_generators(seed: int, device: str) -> Iterator[None]:
-    """Seed the global generators, and put their states back."""
+def kept_generators(device: str) -> Iterator[None]:
+    """Put the states of the global generators back at the end."""
     import numpy as np
     import torch
 
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     on_gpu = device.startswith("cuda")
     gpu_state = torch.cuda.get_rng_state(device) if on_gpu else None
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)
-    if on_gpu:
-        torch.cuda.manual_seed(seed)
     try:
         yield
     finally:

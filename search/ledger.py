@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.executors.job import Execution, Job
 from dslc.search.halving import Halving
 from dslc.search.outcome import Outcome
+from dslc.search.outcome_table import OutcomeTable
 from dslc.search.store import Evaluation, RunStore, Sample
 
 FULL_TRAINING = 1.0
@@ -56,15 +58,16 @@ class Counters:
 class Ledger:
     """Outcomes and counts of a run, kept equal to what its store holds."""
 
-    def __init__(self, store: RunStore, halving: Halving | None = None) -> None:
+    def __init__(self, store: RunStore, halving: Halving | None = None, *, num_sentences: int | None = None) -> None:
+        """`num_sentences` of the space, where so few are searched that all may be seen; else they are not kept."""
         self.store = store
         self.halving = halving
         self.counters = Counters()
-        self.outcome_by_hash: dict[str, Outcome] = {}
+        self.outcome_by_hash = OutcomeTable(keeps_metrics=halving is not None)
         """Of each program the outcome of its longest training."""
-        self.hashes: set[str] = set()
-        """Programs of the samples up to the counters; smaller than `outcome_by_hash` while a resumed run catches up."""
-        self.sentences: set[tuple[int, ...]] = set()
+        self._num_sentences = num_sentences
+        self._seen: set[bytes] = set()  # sentences, where they are kept
+        self._uncounted: set[str] = set()  # programs with an outcome and no sample up to the counters
         self._recorded: dict[int, Sample] = {}
         self._not_full: set[str] = set()  # programs whose outcome is that of a shorter training
         self._first: dict[str, Sample] = {}  # each program's first sample, of the strategy if it has one; for halving
@@ -77,35 +80,47 @@ class Ledger:
         cut the database can be older than the checkpoint.
         """
         restored = Counters(**counters) if counters is not None else Counters()
-        before: list[Sample] = []
-        after: dict[int, Sample] = {}
-        for sample in self.store.read_samples():
-            if sample.id <= restored.samples:
-                before.append(sample)
-            else:
-                after[sample.id] = sample
-        if len(before) != restored.samples:
+        if self.store.count_samples(restored.samples) != restored.samples:
             return False
-        evaluations = {
-            (program_hash, fidelity): outcome for program_hash, fidelity, outcome in self.store.read_evaluations()
-        }
+        outcomes = OutcomeTable(keeps_metrics=self.halving is not None)
         if self.halving is None:
-            outcomes = {program_hash: outcome for (program_hash, _), outcome in evaluations.items()}
+            for program_hash, _, outcome in self.store.read_evaluations():
+                outcomes[program_hash] = outcome
         else:
+            evaluations = {
+                (program_hash, fidelity): outcome for program_hash, fidelity, outcome in self.store.read_evaluations()
+            }
             self.halving.load_json(restored.halving or Halving(self.halving.rungs).to_json())
             fidelities = {h: self.halving.rungs[rung] for h, rung in self.halving.trained().items()}
             if not fidelities.items() <= evaluations.keys():
                 return False
-            outcomes = {h: evaluations.pop((h, fidelity)) for h, fidelity in fidelities.items()}
+            for h, fidelity in fidelities.items():
+                outcomes[h] = evaluations.pop((h, fidelity))
             self._memory = evaluations
             self._not_full = {h for h, fidelity in fidelities.items() if fidelity != FULL_TRAINING}
-            for sample in before:
+        # One after the other: a long run has more samples than memory would hold at once.
+        self.counters, self._recorded, self._seen = restored, {}, set()
+        self.outcome_by_hash, self._uncounted = outcomes, set(outcomes)
+        for sample in self.store.read_samples():
+            if sample.id > restored.samples:
+                self._recorded[sample.id] = sample
+                continue
+            self._uncounted.discard(sample.program_hash)
+            self._note_seen(sample)
+            if self.halving is not None:
                 self._note_first(sample)
-        self.counters, self._recorded = restored, after
-        self.hashes = {sample.program_hash for sample in before}
-        self.sentences = {sample.tokens for sample in before}
-        self.outcome_by_hash = outcomes
+        self._uncounted = set(self._uncounted)  # a set that once was large stays so
         return True
+
+    @property
+    def num_programs(self) -> int:
+        """Distinct programs of the samples up to the counters."""
+        return len(self.outcome_by_hash) - len(self._uncounted)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every sentence of the space has been seen."""
+        return self._num_sentences is not None and len(self._seen) >= self._num_sentences
 
     @property
     def is_catching_up(self) -> bool:
@@ -160,6 +175,8 @@ class Ledger:
         return {} if self.counters.has_success else self.counters.early_failures
 
     def _note_outcome(self, program_hash: str, fidelity: float, outcome: Outcome) -> None:
+        if program_hash not in self.outcome_by_hash:
+            self._uncounted.add(program_hash)
         self.outcome_by_hash[program_hash] = outcome
         if fidelity == FULL_TRAINING:
             self._not_full.discard(program_hash)
@@ -171,11 +188,15 @@ class Ledger:
         if known is None or (known.origin == "uniform" and sample.origin != "uniform"):
             self._first[sample.program_hash] = sample
 
+    def _note_seen(self, sample: Sample) -> None:
+        if self._num_sentences is not None:
+            self._seen.add(array("i", sample.tokens).tobytes())
+
     def _count(self, sample: Sample, outcome: Outcome) -> None:
         counters, reward = self.counters, outcome.reward
-        is_new = sample.program_hash not in self.hashes
-        self.hashes.add(sample.program_hash)
-        self.sentences.add(sample.tokens)
+        is_new = sample.program_hash in self._uncounted
+        self._uncounted.discard(sample.program_hash)
+        self._note_seen(sample)
         if self.halving is not None:
             self._note_first(sample)
         if reward is None:

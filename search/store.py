@@ -159,8 +159,9 @@ class RunStore:
 
     def record_sample(self, sample: Sample) -> None:
         """Note a finished sample; its evaluation, noted before, goes into the same transaction."""
-        row = (sample.id, sample.batch, json.dumps(sample.tokens), sample.text, sample.log_prob, sample.program_hash)
-        self._samples.append((*row, sample.origin, json.dumps(sample.parent_ids), time.time()))
+        tokens, parents = str(list(sample.tokens)), str(list(sample.parent_ids))  # of integers, so it is JSON
+        row = (sample.id, sample.batch, tokens, sample.text, sample.log_prob, sample.program_hash)
+        self._samples.append((*row, sample.origin, parents, time.time()))
         self.commit_when_due()
 
     def record_evaluation(self, evaluation: Evaluation) -> None:
@@ -222,6 +223,11 @@ class RunStore:
         for row in self._database.execute(query):
             tokens, parents = tuple(json.loads(row[2])), tuple(json.loads(row[7]))
             yield Sample(row[0], row[1], tokens, row[3], row[4], row[5], row[6], parents)
+
+    def count_samples(self, last: int) -> int:
+        """Samples recorded so far whose id is at most `last`."""
+        (count,) = self._database.execute("SELECT COUNT(*) FROM samples WHERE id <= ?", (last,)).fetchone()
+        return int(count)
 
     def read_evaluations(self) -> Iterator[tuple[str, float, Outcome]]:
         """Program hash, fidelity and outcome of everything evaluated so far."""
@@ -285,6 +291,8 @@ def _is_unfinished(run_dir: Path) -> bool:
 
 def _figures_json(figures: Mapping[str, float]) -> str:
     """JSON has no NaN: a figure that is not finite is null."""
+    if not figures:
+        return "{}"
     return json.dumps({name: value if math.isfinite(value) else None for name, value in figures.items()})
 
 

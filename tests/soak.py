@@ -11,6 +11,7 @@ python -m tests.soak kill --count 200       kill -9 at random moments, then resu
 python -m tests.soak kill_workers --count 200  the same with children in two worker processes
 python -m tests.soak learning --count 5     every strategy on digits against uniform samples, by seed
 python -m tests.soak limits --count 1      grammar files that ask for too much: refused within 2 s and 500 MB
+python -m tests.soak million --count 1000000  a million evaluations of an instant reward: memory, time a step
 python -m tests.soak nasbench --count 30    regret on the recorded cells of NAS-Bench-201, every strategy
 python -m tests.soak oracle --count 2000    fresh random grammars against brute force
 python -m tests.soak quality --count 20     late samples on rewards with a known optimum, strategies and ablations
@@ -39,6 +40,7 @@ from tests.soaks.halving import soak_halving
 from tests.soaks.kill import soak_kill, soak_kill_workers
 from tests.soaks.learning import soak_learning
 from tests.soaks.limits import soak_limits
+from tests.soaks.million import soak_million
 from tests.soaks.nasbench import soak_nasbench
 from tests.soaks.oracle import soak_oracle
 from tests.soaks.quality import soak_quality
@@ -57,6 +59,7 @@ SOAKS: dict[str, tuple[Callable[[int], str], int]] = {
     "kill_workers": (soak_kill_workers, 200),
     "learning": (soak_learning, 5),
     "limits": (soak_limits, 1),
+    "million": (soak_million, 1_000_000),
     "nasbench": (soak_nasbench, 30),
     "oracle": (soak_oracle, 2000),
     "quality": (soak_quality, 20),

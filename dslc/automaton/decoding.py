@@ -77,6 +77,9 @@ class DecodingTables:
     """[part] what a spliced part opens with."""
     opening_by_token: tuple[dict[int, Opening], ...]
     """[part] what each token opens; empty if spliced."""
+    spans: dict[tuple[int, int], tuple[str | int, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """[symbol, token] what a token puts in a symbol's place in a text: texts, and symbols that further tokens decide,
+    the last one first; made when first met, see `dslc.automaton.render`. (-1, -1) is the start."""
 
 
 def make_decoding_tables(classification: Classification, bnf: BnfGrammar) -> DecodingTables:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
-from dslc.search.evaluate import evaluate_program, run_test
+from dslc.search.evaluate import evaluate_in_turn, kept_generators, run_test
 from dslc.search.executors.job import Execution, Job
 from dslc.search.outcome import Outcome, Task
 
@@ -18,10 +19,16 @@ class InProcessExecutor:
 
     def run_jobs(self, jobs: Sequence[Job]) -> Iterator[Execution]:
         """Each job's execution, in order. A child that ends the process ends the search, so none is tried again."""
-        for job in jobs:
-            began = time.perf_counter()
-            outcome = evaluate_program(self.task, job.program, job.context)
-            yield Execution(job.program_hash, outcome, time.perf_counter() - began, "main")
+        if not jobs:
+            return
+        with ExitStack() as stack:
+            stack.enter_context(kept_generators(jobs[0].context.device))
+            for number, job in enumerate(jobs, start=1):
+                began = time.perf_counter()
+                outcome = evaluate_in_turn(self.task, job.program, job.context)
+                if number == len(jobs):  # nobody need ask for more than the last
+                    stack.close()
+                yield Execution(job.program_hash, outcome, time.perf_counter() - began, "main")
 
     def run_test(self, job: Job) -> Outcome | None:
         """See `Executor`."""
