@@ -45,6 +45,6 @@ def plain_samples_a_second(sizes: tuple[int, ...], batch: int, batches: int) -> 
         baseline = 0.95 * baseline + 0.05 * float(rewards.mean())
         loss = -((rewards - baseline) * log_probs).mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return batch * batches / (time.process_time() - began)

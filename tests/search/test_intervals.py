@@ -16,11 +16,11 @@ def test_quantiles_are_those_of_scipy(freedom: float, probability: float) -> Non
 def test_intervals_are_those_of_scipy() -> None:
     generator = np.random.default_rng(0)
     first, second = generator.normal(1, 1, 5), generator.normal(0, 3, 9)
-    interval = mean_interval(first)
+    interval = mean_interval(first.tolist())
     assert interval is not None
     expected = stats.ttest_1samp(first, 0).confidence_interval(0.95)
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
-    difference = difference_interval(first, second)
+    difference = difference_interval(first.tolist(), second.tolist())
     assert difference is not None
     expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high))

@@ -18,8 +18,9 @@ def test_a_reward_comes_back_and_failures_share_one_of_their_code() -> None:
     assert table[A] == Outcome(0.5)
     assert table[C] is table[B]
     assert table[B].reward is None
-    assert table[B].diagnostic is not None
-    assert table[B].diagnostic.code is Code.TASK_RAISED
+    problem = table[B].diagnostic
+    assert problem is not None
+    assert problem.code is Code.TASK_RAISED
     assert (len(table), list(table), A in table, "f" * 64 in table) == (3, [A, B, C], True, False)
     table[A] = fail("later")
     assert table[A].reward is None
