@@ -85,12 +85,12 @@ def _run_line(line: str) -> set[str]:
 
 
 def _run_python(text: str) -> set[str]:
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()):
         try:
             exec(compile(text, "<example>", "exec"), {"__name__": "__main__"})
         except DslcError as error:
             return {diagnostic.code.value for diagnostic in error.diagnostics}
-    return set()
+    return set(re.findall(r"DSLC\d\d\d", printed.getvalue()))
 
 
 def test_every_code_has_a_section_with_an_example() -> None:

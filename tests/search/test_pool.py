@@ -38,7 +38,7 @@ from tests.search.toy_search import history, sum_of_digits, toy_run, toy_space
 from tests.soaks.faults import GivenSentences, is_alive
 
 ROOT = Path(__file__).parents[2]
-LIMITS = ChildLimits(seconds=4.0, memory=800)
+LIMITS = ChildLimits(seconds=12.0, memory=800)
 
 
 TEXTS = ["well 1 2", *(f"{what} 3 4" for what in faults.FAULTS), "well 5 6"]
