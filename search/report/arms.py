@@ -30,7 +30,9 @@ class Outcomes:
     @property
     def is_full(self) -> npt.NDArray[np.bool_]:
         """Which programs were trained as long as any: where children are promoted, the rewards that compare."""
-        return self.fidelities == self.fidelities.max(initial=0.0)
+        longest: float = self.fidelities.max(initial=0.0)
+        full: npt.NDArray[np.bool_] = self.fidelities == longest
+        return full
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def read_outcomes(database: sqlite3.Connection) -> Outcomes:
         number_by_hash,
         np.array(rewards, dtype=np.float64)[longest],
         np.array(fidelities, dtype=np.float64)[longest],
-        np.bincount(numbers, weights=np.array(seconds, dtype=np.float64), minlength=len(number_by_hash)),
+        np.bincount(numbers, np.array(seconds, dtype=np.float64), len(number_by_hash)).astype(np.float64),
         [codes[row] for row in longest],
     )
 
@@ -118,13 +120,10 @@ def read_arms(database: sqlite3.Connection, outcomes: Outcomes) -> tuple[Arm, Ar
     rows = database.execute("SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id").fetchall()
     ids, batches, origins, hashes = zip(*rows, strict=True) if rows else ((), (), (), ())
     is_control = np.array(origins, dtype=np.bool_)
-    columns = (
-        np.array(ids, dtype=np.int64),
-        np.array(batches, dtype=np.int64),
-        np.array([outcomes.number_by_hash[h] for h in hashes], dtype=np.int64),
-    )
+    number, batch = np.array(ids, dtype=np.int64), np.array(batches, dtype=np.int64)
+    program = np.array([outcomes.number_by_hash[h] for h in hashes], dtype=np.int64)
     strategy, control = (
-        _make_arm(*(column[chosen] for column in columns), outcomes) for chosen in (~is_control, is_control)
+        _make_arm(number[chosen], batch[chosen], program[chosen], outcomes) for chosen in (~is_control, is_control)
     )
     return strategy, control
 
