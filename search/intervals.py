@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 """Share of intervals that hold the true value, over repetitions of the whole comparison."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -33,7 +35,7 @@ class Interval:
         return asdict(self)
 
 
-def mean_interval(values: Sequence[float]) -> Interval | None:
+def mean_interval(values: Sequence[float] | Floats) -> Interval | None:
     """Mean of independent values with its interval; None of no values.
 
     Example:
@@ -49,7 +51,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     return Interval(mean, mean - half, mean + half)
 
 
-def difference_interval(first: Sequence[float], second: Sequence[float]) -> Interval | None:
+def difference_interval(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> Interval | None:
     """Mean of `first` minus mean of `second`, independent of one another, by Welch; None if one has no values.
 
     Where one of the two has a single value its spread is unknown, and so is the interval.

@@ -31,7 +31,8 @@ class Outcomes:
     def is_full(self) -> npt.NDArray[np.bool_]:
         """Which programs were trained as long as any: where children are promoted, the rewards that compare."""
         longest: float = self.fidelities.max(initial=0.0)
-        return np.asarray(self.fidelities == longest, dtype=np.bool_)
+        full: npt.NDArray[np.bool_] = self.fidelities == longest
+        return full
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +120,10 @@ def read_arms(database: sqlite3.Connection, outcomes: Outcomes) -> tuple[Arm, Ar
     rows = database.execute("SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id").fetchall()
     ids, batches, origins, hashes = zip(*rows, strict=True) if rows else ((), (), (), ())
     is_control = np.array(origins, dtype=np.bool_)
-    numbers = np.array(ids, dtype=np.int64)
-    batch_numbers = np.array(batches, dtype=np.int64)
-    programs = np.array([outcomes.number_by_hash[h] for h in hashes], dtype=np.int64)
+    number, batch = np.array(ids, dtype=np.int64), np.array(batches, dtype=np.int64)
+    program = np.array([outcomes.number_by_hash[h] for h in hashes], dtype=np.int64)
     strategy, control = (
-        _make_arm(numbers[chosen], batch_numbers[chosen], programs[chosen], outcomes)
-        for chosen in (~is_control, is_control)
+        _make_arm(number[chosen], batch[chosen], program[chosen], outcomes) for chosen in (~is_control, is_control)
     )
     return strategy, control
 

@@ -59,10 +59,9 @@ def draw_comparison(data: Mapping[str, Any]) -> str:
     heights = [_curves_height(groups), _bests_height(groups)]
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": "comparison"}):
         figure = Figure(figsize=(SIZE[0] * 1.4, sum(heights)), layout="constrained")
-        halves: Any = figure.subfigures(2, 1, height_ratios=heights)
-        upper, lower = halves
-        _draw_curves(upper, data)
-        _draw_bests(lower, data, [f"{group['key']}  {_cut(group['name'])}" for group in groups])
+        parts: list[SubFigure] = list(figure.subfigures(2, 1, squeeze=False, height_ratios=heights).flat)
+        _draw_curves(parts[0], data)
+        _draw_bests(parts[1], data, [f"{group['key']}  {_cut(group['name'])}" for group in groups])
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
