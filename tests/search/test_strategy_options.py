@@ -61,6 +61,7 @@ def test_unknown_options_are_all_refused_with_the_nearest() -> None:
         ("policy_gradient", {"preset": 3}),
         ("reinforce", {"baseline_decay": 1.0}),
         ("reinforce", {"entropy_weight": float("inf")}),
+        ("reinforce", {"exploration": -0.5}),
         ("random", {"lengths": "odd"}),
     ],
 )

@@ -80,6 +80,7 @@ def _choose_steps(last: int) -> NDArray[np.int64]:
 def _dress(svg: str, label: str) -> str:
     """Named for readers who do not see it, in the colours of the reader's scheme."""
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"(\d\.\d{2})\d+", r"\1", svg)
     for colour, variable in COLOURS.items():
         svg = svg.replace(colour, variable)
     light, dark = (

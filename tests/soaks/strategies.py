@@ -7,9 +7,11 @@ beat random's of the same seeds by a one-sided sign test at 0.01.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from functools import cache
 from math import comb
+from pathlib import Path
 from statistics import fmean
 
 from dslc.pipeline import compile_grammar
@@ -37,6 +39,9 @@ OP: "+" | "*"
 LEAF: "x" | "y" | "z"
 """
 """Trees of at most 4 leaves: 3,369 programs."""
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "runs/strategies/rows.jsonl"
+"""One line a finished run, outside version control; delete it to start anew."""
 NEEDED = 0.75
 """Share of the seeds in which the optimum is found."""
 LEVEL = 0.01
@@ -65,6 +70,7 @@ SPACES: dict[str, tuple[str, Callable[[str], float]]] = {
     "lists": (LISTS, score_likeness("d,b,c,a,d,b")),
     "trees": (TREES, score_likeness("((x+y)*(z*x))")),
 }
+_CASES = tuple(itertools.product(SPACES, (1, -1)))
 
 
 @cache
@@ -103,30 +109,39 @@ def sign_test(wins: int, number: int) -> float:
 
 
 def soak_strategies(count: int) -> str:
-    """All strategies with `count` seeds each; prints a line for each space and direction."""
+    """All strategies with `count` seeds each, those that are on file not again; prints a line for each space and
+    direction."""
+    runs = _measure(count)
     print("| space | programs | direction | strategy | optimum found | beats random, sign test |")
     print("|---|---|---|---|---|---|")
     failed = []
-    for name in SPACES:
-        for sign in (1, -1):
-            control = [run_strategy("random", name, sign, seed) for seed in range(count)]
-            for strategy in STRATEGY_NAMES:
-                runs = (
-                    control
-                    if strategy == "random"
-                    else [run_strategy(strategy, name, sign, seed) for seed in range(count)]
-                )
-                found = sum(has_found for has_found, _ in runs)
-                wins = sum(mean > other for (_, mean), (_, other) in zip(runs, control, strict=True))
-                level = sign_test(wins, count)
-                direction = "maximise" if sign > 0 else "minimise"
-                programs = len(make_space(name)[1])
-                print(
-                    f"| {name} | {programs} | {direction} | {strategy} | {found} of {count} | {wins}, {level:.1e} |",
-                    flush=True,
-                )
-                is_good = found >= NEEDED * count and (level < LEVEL or count < 7)
-                if strategy != "random" and not is_good:
-                    failed.append(f"{strategy} on {name}, {direction}: {found} of {count}, sign test {level:.2g}")
+    for name, sign in _CASES:
+        control = runs["random", name, sign]
+        for strategy in STRATEGY_NAMES:
+            found = sum(has_found for has_found, _ in runs[strategy, name, sign])
+            wins = sum(mean > other for (_, mean), (_, other) in zip(runs[strategy, name, sign], control, strict=True))
+            level = sign_test(wins, count)
+            direction = "maximise" if sign > 0 else "minimise"
+            programs = len(make_space(name)[1])
+            print(f"| {name} | {programs} | {direction} | {strategy} | {found} of {count} | {wins}, {level:.1e} |")
+            is_good = found >= NEEDED * count and (level < LEVEL or count < 7)
+            if strategy != "random" and not is_good:
+                failed.append(f"{strategy} on {name}, {direction}: {found} of {count}, sign test {level:.2g}")
     assert not failed, "; ".join(failed)
     return f"every strategy but random finds the optimum in {NEEDED:.0%} of {count} seeds and beats random"
+
+
+def _measure(count: int) -> dict[tuple[str, str, int], list[tuple[bool, float]]]:
+    """Of each strategy, space and direction the runs by seed; seed after seed, so that all strategies have as many."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    lines = FILE.read_text().splitlines() if FILE.exists() else []
+    known = {tuple(key): (found, mean) for key, found, mean in map(json.loads, lines)}
+    runs: dict[tuple[str, str, int], list[tuple[bool, float]]] = {}
+    for seed, (name, sign), strategy in itertools.product(range(count), _CASES, STRATEGY_NAMES):
+        key = (strategy, name, sign, seed)
+        if key not in known:
+            known[key] = run_strategy(strategy, name, sign, seed)
+            with FILE.open("a") as file:
+                file.write(json.dumps([key, *known[key]]) + "\n")
+        runs.setdefault((strategy, name, sign), []).append(known[key])
+    return runs
