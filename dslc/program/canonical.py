@@ -10,6 +10,10 @@ from dslc.program.graph import INPUT, Graph, Node
 
 FORMAT = "dslc.graph/1"
 """First line of what is hashed; a new number whenever the text of equal graphs changes."""
+KEPT_TEXTS = 1024
+"""How many values are kept with their texts."""
+
+_kept: dict[int, tuple[object, str]] = {}
 
 
 def canonical_graph(graph: Graph) -> Graph:
@@ -37,34 +41,44 @@ def graph_hash(graph: Graph) -> str:
     for number, node in enumerate(_sort_inputs(graph)):
         place[node.id] = number
         ((_, name),) = node.attributes
-        lines.append(f"{INPUT} () (('name', {name!r}),) [] {node.type}")
+        lines.append(f"{INPUT} () (('name', {name!r}),) [] {_kept_text(node.type)}")
     number = len(lines) - 1
-    pending = [*graph.outputs[::-1]]  # what to visit, the next one last; -1 - i: the inputs of node i are written
-    while pending:
-        i = pending.pop()
+    pending = [*graph.outputs[::-1]]  # what to visit, the next one last; -1 - i: inputs of node i are written
+    i = pending.pop()
+    while True:
         if i < 0:
             i = -1 - i
         elif place[i] >= 0:
+            if not pending:
+                break
+            i = pending.pop()
             continue
         node = nodes[i]
         inputs = node.inputs
-        # As Python writes a tuple; one and two are written here for speed.
+        # As Python writes a tuple; one and two are written here for speed, and the first that is missing is next.
         if len(inputs) == 1:
-            first = place[inputs[0]]
-            if first < 0:
-                pending += (-1 - i, inputs[0])
+            (first,) = inputs
+            if place[first] < 0:
+                pending.append(-1 - i)
+                i = first
                 continue
-            places = f"({first},)"
+            places = f"({place[first]},)"
         elif len(inputs) == 2:
-            first, second = place[inputs[0]], place[inputs[1]]
-            if first < 0 or second < 0:
-                pending += (-1 - i, inputs[1], inputs[0])
+            first, second = inputs
+            if place[first] < 0:
+                pending += (-1 - i, second)
+                i = first
                 continue
-            places = f"({first}, {second})"
+            if place[second] < 0:
+                pending.append(-1 - i)
+                i = second
+                continue
+            places = f"({place[first]}, {place[second]})"
         else:
             numbers = tuple([place[j] for j in inputs])
             if inputs and min(numbers) < 0:
-                pending += (-1 - i, *inputs[::-1])
+                pending += (-1 - i, *inputs[:0:-1])
+                i = inputs[0]
                 continue
             places = str(numbers)
         place[i] = number
@@ -75,11 +89,24 @@ def graph_hash(graph: Graph) -> str:
             initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
             lines.append(f"{node.op} {places} {attributes or '()'} {initial} ")
         elif attributes:
-            lines.append(f"{node.op} {places} {attributes} [] ")
+            lines.append(f"{node.op} {places} {_kept_text(attributes)} [] ")
         else:
             lines.append(f"{node.op} {places} () [] ")
     lines.append(f"return {tuple([place[i] for i in graph.outputs])}")
     return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _kept_text(value: object) -> str:
+    """`str` of an unchanging value, in less time for one that many nodes hold."""
+    # By identity, since 1 and 1.0 are equal but not written alike. A value that is kept stays the only one of its id.
+    kept = _kept.get(id(value))
+    if kept is not None:
+        return kept[1]
+    if len(_kept) >= KEPT_TEXTS:
+        _kept.clear()
+    text = str(value)
+    _kept[id(value)] = (value, text)
+    return text
 
 
 def _sort_inputs(graph: Graph) -> list[Node]:

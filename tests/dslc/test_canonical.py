@@ -4,11 +4,15 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from hashlib import sha256
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dslc.program.canonical import canonical_graph, graph_hash
+import dslc
+from dslc.program import canonical
+from dslc.program.canonical import FORMAT, canonical_graph, graph_hash
 from dslc.program.graph import Graph, GraphBuilder
 from dslc.program.targets import get_target
 from dslc.program.tensor_type import Symbol, TensorType
@@ -82,6 +86,34 @@ def two_uses(*, is_shared: bool, swapped: bool = False) -> Graph:
     return builder.finish(
         builder.add("sub", builder.add("exp", one), other) if swapped else builder.add("sub", one, other)
     )
+
+
+def plain_hash(graph: Graph) -> str:
+    """The hash as its definition says: a line a node of the canonical form, written by Python's own `repr`."""
+    lines = [FORMAT]
+    for node in canonical_graph(graph):
+        initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
+        type = node.type if node.op == "input" else ""
+        lines.append(f"{node.op} {node.inputs!r} {node.attributes!r} {initial!r} {type}")
+    lines.append(f"return {canonical_graph(graph).outputs!r}")
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["optimizer", "conv_net", "activation", "expression"])
+def test_the_hash_is_that_of_the_canonical_form(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "KEPT_TEXTS", 5)  # so that texts are dropped, and made again, many times
+    start = {"optimizer": "scheduled", "conv_net": "skips_6"}.get(name)
+    for program in dslc.compile(name, start=start).samples(60, seed=8, lengths="even"):
+        assert graph_hash(program.graph) == plain_hash(program.graph)
+
+
+def test_numbers_that_are_equal_and_written_in_two_ways_are_two() -> None:
+    def written(value: int | float) -> Graph:
+        builder = GraphBuilder()
+        return builder.finish(builder.add("number", attributes={"value": value}))
+
+    for value in (1, 1.0, 1, 0.0, -0.0, 0):
+        assert graph_hash(written(value)) == plain_hash(written(value))
 
 
 def test_one_trained_value_used_twice_is_not_two_trained_values() -> None:

@@ -100,10 +100,21 @@ ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
     }
 )
 
-WEIGHT_FACTORS = MappingProxyType({"weight_1e_4": 1e-4, "weight_1e_3": 1e-3, "weight_1e_2": 1e-2, "weight_1e_1": 1e-1})
-RESTARTS = MappingProxyType({"restart_decay_2": 2, "restart_decay_10": 10, "restart_decay_20": 20})
-NOISE_DEVIATION = 0.01
 Attributes = tuple[tuple[str, AttributeValue], ...]
+IS_ONE: Attributes = (("value", 1.0),)
+IS_TWO: Attributes = (("value", 2.0),)
+OF_NOISE: Attributes = (("deviation", 0.01),)
+WEIGHT_FACTORS: Mapping[str, Attributes] = {
+    "weight_1e_4": (("value", 1e-4),),
+    "weight_1e_3": (("value", 1e-3),),
+    "weight_1e_2": (("value", 1e-2),),
+    "weight_1e_1": (("value", 1e-1),),
+}
+RESTARTS: Mapping[str, Attributes] = {
+    "restart_decay_2": (("restarts", 2),),
+    "restart_decay_10": (("restarts", 10),),
+    "restart_decay_20": (("restarts", 20),),
+}
 UNARY_OPS: Mapping[str, tuple[str, Attributes]] = {
     "identity": ("identity", ()),
     "negate": ("negate", ()),
@@ -128,13 +139,18 @@ BINARY_OPS: Mapping[str, str] = {
     "keep_left": "identity",
 }
 """Op of each binary function."""
-DECAY_OPS = frozenset(spec.name for spec in DECAYS)
 RANDOM_OPS = frozenset(spec.name for spec in NOISE)
 RANDOM_OPERANDS = frozenset(("noise", "annealed_noise"))
-NEVER_NEGATIVE = frozenset(("square", "exp", "sqrt", "abs", *DECAY_OPS))
+NUMBER, CHANGES, NEVER_NEGATIVE = 1, 2, 4
+"""Traits of a value, as bits: one number for all weights; not the same at every step; nowhere below 0."""
+ANY_NUMBER = NUMBER | CHANGES
+TRAITS: Mapping[str, int] = {
+    **dict.fromkeys(("square", "exp", "sqrt", "abs"), NEVER_NEGATIVE),
+    **dict.fromkeys([spec.name for spec in DECAYS], NUMBER | CHANGES | NEVER_NEGATIVE),
+    "number": NUMBER,
+}
+"""Traits of what an op computes, whatever its inputs are."""
 NEVER_NEGATIVE_INPUTS = frozenset(("v", "r"))
-IS_ONE: Attributes = (("value", 1.0),)
-"""Attributes that only the number 1 has."""
 ONLY_TREES = frozenset((ParseTree,))
 
 
@@ -202,31 +218,34 @@ TARGET = Optimizer()
 
 def _build_graph(root: ParseTree) -> Graph:
     rule = _RuleBuilder()
-    values: list[Node] = []
+    values: list[int] = []  # ids of their nodes
     # What is still to do, the next one last: values to compute, and the parts of updates whose operands are computed.
     pending: list[ParseTree | tuple[ParseTree, ...]] = [root]
     operands, add_unary = rule.operands, rule.add_unary
     while pending:
         task = pending.pop()
-        if isinstance(task, tuple):
+        if type(task) is tuple:
             _, thrown_away, first_unary, second_unary, binary = task
             if binary.name == "keep_left":
                 _check_value(thrown_away)
-                values.append(add_unary(first_unary, values.pop()))
+                values[-1] = add_unary(first_unary, values[-1])
             else:
-                other, one = values.pop(), values.pop()
-                one = add_unary(first_unary, one)
-                values.append(rule.add_binary(binary, one, add_unary(second_unary, other)))
-        elif task.name == "update":
+                other = values.pop()
+                one = add_unary(first_unary, values[-1])
+                values[-1] = rule.add_binary(binary, one, add_unary(second_unary, other))
+            continue
+        assert isinstance(task, ParseTree)
+        if task.name == "update":
             parts = _read_update(task)
             pending.append(parts)
             if parts[4].name != "keep_left":
                 pending.append(parts[1])
             pending.append(parts[0])
         else:
-            values.append(operands.get(task.name) or rule.add_operand(task))
+            known = operands.get(task.name)
+            values.append(rule.add_operand(task) if known is None else known)
     (update,) = values
-    return rule.finish(update)
+    return rule.finish_rule(update)
 
 
 def _read_update(update: ParseTree) -> tuple[ParseTree, ...]:
@@ -256,31 +275,36 @@ def _check_value(value: ParseTree) -> None:
 
 
 class _RuleBuilder(GraphBuilder):
-    """Adds what the words of a sentence mean, each value once.
+    """Adds what the words of a sentence mean, each value once; values are known by the ids of their nodes.
 
     All values have the shape of the weights and nothing is trained, so nodes are made without asking the table of ops.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._inputs: dict[str, Node] = {}
-        self.operands: dict[str, Node] = {}
+        self._inputs: dict[str, int] = {}
+        self.operands: dict[str, int] = {}
         """Values of operands so far, but for what is drawn at random."""
-        self._known: dict[tuple[object, ...], Node] = {}
-        self._numbers: set[int] = set()
-        """One number for all weights."""
-        self._decays: set[int] = set()
-        """Numbers that are not the same at every step."""
-        self._never_negative: set[int] = set()
+        self._known: dict[tuple[object, ...], int] = {}
+        self._traits: list[int] = []
+        """[node] which of NUMBER, CHANGES and NEVER_NEGATIVE hold of it."""
+        self._one = -1
+        """The number 1, once there is one."""
+        self._is_all_used = True
 
-    def add_operand(self, tree: ParseTree) -> Node:
+    def finish_rule(self, update: int) -> Graph:
+        """The graph of the update."""
+        # Each value is made for one that needs it, but for a 1 that something is multiplied with.
+        return Graph(tuple(self._nodes), (update,)) if self._is_all_used else self.finish(self._nodes[update])
+
+    def add_operand(self, tree: ParseTree) -> int:
         """The value of an operand that is none of `operands`."""
-        node = self._new_operand(tree)
+        value = self._new_operand(tree)
         if tree.name not in RANDOM_OPERANDS:
-            self.operands[tree.name] = node
-        return node
+            self.operands[tree.name] = value
+        return value
 
-    def _new_operand(self, tree: ParseTree) -> Node:
+    def _new_operand(self, tree: ParseTree) -> int:
         match tree.name:
             case "gradient":
                 return self._input("g")
@@ -291,112 +315,107 @@ class _RuleBuilder(GraphBuilder):
             case "mean_cube":
                 return self._input("y")
             case "gradient_square":
-                return self._add("square", (self._input("g").id,), tree)
+                return self._add("square", (self._input("g"),), tree)
             case "gradient_cube":
-                return self._add("cube", (self._input("g").id,), tree)
+                return self._add("cube", (self._input("g"),), tree)
             case "sign_gradient":
-                return self._add("sign", (self._input("g").id,), tree)
+                return self._add("sign", (self._input("g"),), tree)
             case "sign_mean":
-                return self._add("sign", (self._input("m").id,), tree)
+                return self._add("sign", (self._input("m"),), tree)
             case "one":
-                return self._number(1.0, tree)
+                self._one = self._add("number", (), tree, IS_ONE)
+                return self._one
             case "two":
-                return self._number(2.0, tree)
+                return self._add("number", (), tree, IS_TWO)
             case "noise":
-                return self._add("gaussian_noise", (self._input("g").id,), tree, (("deviation", NOISE_DEVIATION),))
+                return self._add("gaussian_noise", (self._input("g"),), tree, OF_NOISE)
             case "adam":
-                mean, root = self._input("m"), self._add("sqrt", (self._input("v").id,), tree)
-                return self._add("guarded_div", (mean.id, root.id), tree)
+                mean, root = self._input("m"), self._add("sqrt", (self._input("v"),), tree)
+                return self._add("guarded_div", (mean, root), tree)
             case "rmsprop":
-                gradient, root = self._input("g"), self._add("sqrt", (self._input("r").id,), tree)
-                return self._add("guarded_div", (gradient.id, root.id), tree)
+                gradient, root = self._input("g"), self._add("sqrt", (self._input("r"),), tree)
+                return self._add("guarded_div", (gradient, root), tree)
             case "linear_decay" | "cosine_decay" as name:
-                return self._decay(name, tree)
+                return self._add(name, (self._input("t"), self._input("T")), tree)
             case "annealed_noise":
-                return self._add("annealed_noise", (self._input("g").id, self._input("t").id), tree)
+                return self._add("annealed_noise", (self._input("g"), self._input("t")), tree)
             case name if name in RESTARTS:
-                return self._decay("restart_decay", tree, (("restarts", RESTARTS[name]),))
+                return self._add("restart_decay", (self._input("t"), self._input("T")), tree, RESTARTS[name])
             case name if name in WEIGHT_FACTORS:
-                factor = self._number(WEIGHT_FACTORS[name], tree)
-                return self._add("mul", (factor.id, self._input("w").id), tree)
+                factor = self._add("number", (), tree, WEIGHT_FACTORS[name])
+                return self._add("mul", (factor, self._input("w")), tree)
             case _:
                 raise unknown_name(TARGET.name, tree, ("update", *OPERANDS))
 
-    def _number(self, value: float, tree: ParseTree) -> Node:
-        node = self._add("number", (), tree, (("value", value),))
-        self._numbers.add(node.id)
-        return node
-
-    def _decay(self, op: str, tree: ParseTree, attributes: Attributes = ()) -> Node:
-        node = self._add(op, (self._input("t").id, self._input("T").id), tree, attributes)
-        self._numbers.add(node.id)
-        self._decays.add(node.id)
-        return node
-
-    def add_unary(self, tree: ParseTree, value: Node) -> Node:
+    def add_unary(self, tree: ParseTree, value: int) -> int:
         """A unary function of a value."""
-        name = tree.name
-        if name == "identity":
+        op, attributes = UNARY_OPS[tree.name]
+        if op == "identity":
             return value
-        op, attributes = UNARY_OPS[name]
-        if value.id in self._numbers and (op == "drop" or (op != "negate" and value.id in self._decays)):
+        traits = self._traits[value]
+        if traits & NUMBER and (op == "drop" or (traits & CHANGES and op != "negate")):
             value = self._fill(tree, value)
-        if op in ("log", "sqrt") and value.id not in self._never_negative:
-            value = self._add("abs", (value.id,), tree)
-        return self._add(op, (value.id,), tree, attributes)
+        if (op == "log" or op == "sqrt") and not traits & NEVER_NEGATIVE:
+            value = self._add("abs", (value,), tree)
+        return self._add(op, (value,), tree, attributes)
 
-    def add_binary(self, tree: ParseTree, one: Node, other: Node) -> Node:
+    def add_binary(self, tree: ParseTree, one: int, other: int) -> int:
         """A binary function of two values."""
         op = BINARY_OPS[tree.name]
         if op == "mul":
-            if one.attributes == IS_ONE:
+            if one == self._one:
+                self._is_all_used = False
                 return other
-            if other.attributes == IS_ONE:
+            if other == self._one:
+                self._is_all_used = False
                 return one
-        elif op in ("guarded_div", "pow") and one.id in self._numbers and other.id in self._numbers:
-            if other.id in self._decays:
-                other = self._fill(tree, other)
-            elif one.id in self._decays:
-                one = self._fill(tree, one)
-        return self._add(op, (one.id, other.id), tree)
+        elif op == "guarded_div" or op == "pow":
+            traits, other_traits = self._traits[one], self._traits[other]
+            if traits & other_traits & NUMBER:
+                if other_traits & CHANGES:
+                    other = self._fill(tree, other)
+                elif traits & CHANGES:
+                    one = self._fill(tree, one)
+        return self._add(op, (one, other), tree)
 
-    def _fill(self, tree: ParseTree, number: Node) -> Node:
+    def _fill(self, tree: ParseTree, number: int) -> int:
         """A tensor of the number: what is done to it then follows the rules of tensors, also beyond the largest float.
 
         Constants need this only where every weight has a draw of its own, since an emitter can compute them.
         """
-        filled = self._add("fill", (number.id, self._input("g").id), tree)
-        if number.id in self._never_negative:
-            self._never_negative.add(filled.id)
+        traits = self._traits[number]
+        filled = self._add("fill", (number, self._input("g")), tree)
+        self._traits[filled] = traits & NEVER_NEGATIVE
         return filled
 
-    def _input(self, name: str) -> Node:
-        node = self._inputs.get(name)
-        if node is None:
-            node = self._inputs[name] = self.add_input(name, SCALAR if name in ("t", "T") else ANY_SHAPE)
-            if name in NEVER_NEGATIVE_INPUTS:
-                self._never_negative.add(node.id)
-        return node
+    def _input(self, name: str) -> int:
+        value = self._inputs.get(name)
+        if value is None:
+            node = self.add_input(name, SCALAR if name in ("t", "T") else ANY_SHAPE)
+            value = self._inputs[name] = node.id
+            self._traits.append(NEVER_NEGATIVE if name in NEVER_NEGATIVE_INPUTS else 0)
+        return value
 
-    def _add(self, op: str, inputs: tuple[int, ...], tree: ParseTree, attributes: Attributes = ()) -> Node:
+    def _add(self, op: str, inputs: tuple[int, ...], tree: ParseTree, attributes: Attributes = ()) -> int:
         key = (op, inputs, attributes)
-        node = self._known.get(key)
-        if node is not None:
-            return node
-        nodes = self._nodes
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        nodes, traits = self._nodes, self._traits
         place = len(nodes)
-        node = Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, (tree.start_token, tree.end_token))
-        nodes.append(node)
+        nodes.append(Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, (tree.start_token, tree.end_token)))
         if op not in RANDOM_OPS:
-            self._known[key] = node
-        if op in NEVER_NEGATIVE:
-            self._never_negative.add(place)
+            self._known[key] = place
         # What is computed from numbers alone is a number, and another at each step if one of them is.
-        if self._numbers and inputs and op != "fill" and self._numbers.issuperset(inputs):
-            self._numbers.add(place)
-            if not self._decays.isdisjoint(inputs):
-                self._decays.add(place)
-        return node
+        own = TRAITS.get(op, 0)
+        if len(inputs) == 1:
+            own |= traits[inputs[0]] & ANY_NUMBER
+        elif inputs and not own & NUMBER:
+            first, second = traits[inputs[0]], traits[inputs[1]]
+            if first & second & NUMBER:
+                own |= (first | second) & ANY_NUMBER
+        traits.append(own)
+        return place
 
 
 def _only_child(tree: ParseTree) -> ParseTree:
