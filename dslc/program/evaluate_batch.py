@@ -42,6 +42,12 @@ class Schedule:
     """[group + 1] where the groups of one height and one instruction begin; the last is the end."""
     roots: IndexArray
     """[batch] number of each program's value."""
+    numbers: IndexArray
+    """[time, batch] number of the value of the part that begins at each instruction."""
+    afters: IndexArray
+    """[time, batch] the instruction behind that part, as a place in the flat [time + 1, batch]."""
+    lasts: IndexArray
+    """[time, batch] the instruction where the last operand of an op begins, as such a place."""
 
 
 class BatchEvaluator:
@@ -72,6 +78,10 @@ class BatchEvaluator:
         """
         schedule = self._scheduler.schedule(tokens)
         return self.compute(schedule).take(schedule.roots, 0)
+
+    def schedule(self, tokens: NDArray[np.integer[Any]]) -> Schedule:
+        """What `evaluate` computes, and in which order."""
+        return self._scheduler.schedule(tokens)
 
     def compute(self, schedule: Schedule) -> Array:
         """All values of a schedule [number, point]; reused by the next call."""
@@ -186,7 +196,7 @@ class Scheduler:
             if is_reversed:
                 _reverse_operands(operands, self._arity.take(kinds))
         bounds = np.concatenate(([0], (levels[1:] != levels[:-1]).nonzero()[0] + 1, [len(chosen)]))
-        return Schedule(kinds.astype(np.intp), operands, bounds[: 1 if not len(chosen) else None], number_of[:batch])
+        return Schedule(kinds.astype(np.intp), operands, bounds[: 1 if not len(chosen) else None], number_of[:batch], number_of.reshape(time, batch), after, last)
 
     @staticmethod
     def _order_operands(

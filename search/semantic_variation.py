@@ -1,0 +1,211 @@
+"""Children that are aimed: a part is replaced by the known part whose values are nearest to what is wanted there.
+
+What a program should be at each point is known in regression. So what a part of it should be follows by inverting the
+ops above it (semantic backpropagation), and among the parts of all living programs, whose values are known, the nearest
+to that takes its place (random desired operator).
+
+Source:
+    pawlak2015 (Pawlak, Wieloch, Krawiec: Semantic backpropagation for designing search operators in genetic
+    programming).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dslc.automaton.variation_batch import BatchVariation, Flags, Indices, Sentences, join_sentences
+from dslc.program.elementwise import Apply
+from dslc.program.evaluate_batch import BatchEvaluator, Schedule
+from dslc.program.inverses import INVERSES, Inverse
+
+Array = NDArray[np.float64]
+LARGEST = 1e6
+"""Parts with larger values, and wanted values that are larger, are left out: distances to them say nothing."""
+NEAREST = 2
+"""Children of each place: with so many of the nearest parts."""
+DIGITS = 9
+"""Significant digits to which the values of two parts are equal."""
+
+
+class SemanticVariation:
+    """Aims at the outputs of a regression, with parts of the programs that were evaluated before."""
+
+    def __init__(
+        self,
+        variation: BatchVariation,
+        evaluator: BatchEvaluator,
+        outputs: Array,
+        generator: np.random.Generator,
+        *,
+        most_parts: int = 4000,
+        longest: int = 15,
+    ) -> None:
+        """For programs of a space in prefix order.
+
+        Args:
+            variation: Of the space.
+            evaluator: At the points.
+            outputs: [point] what a program should be there.
+            generator: All randomness comes from it.
+            most_parts: Parts that are remembered: half the shortest, half the youngest.
+            longest: Tokens of the longest part that is.
+        """
+        codes = evaluator.tables.code_by_token
+        assert codes is not None, "programs are in prefix order"
+        self._codes_by_token = codes
+        self._variation, self._evaluator, self._outputs, self._generator = variation, evaluator, outputs, generator
+        self._most, self._longest = most_parts, longest
+        self._inverses: list[tuple[int, int, Inverse]] = []
+        for code, instruction in enumerate(evaluator.tables.instructions):
+            if isinstance(instruction, Apply):
+                for side in range(instruction.arity):
+                    inverse = INVERSES.get((instruction.op, side))
+                    if inverse is not None and instruction.operation is None:
+                        self._inverses.append((code, side, inverse))
+        points = len(outputs)
+        self._parts = Sentences(np.empty((0, longest), np.int16), np.empty((0, longest), np.int16))
+        self._keys = np.empty(0)
+        self._ages = np.empty(0, np.intp)
+        self._told = 0
+        self._values = np.empty((0, points))
+        self._half_squares = np.empty(0)
+        self._slots: list[tuple[int, slice]] = []
+        self._weights = np.random.default_rng(0).uniform(1, 2, points)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def remember(self, sentences: Sentences, schedule: Schedule, values: Array) -> None:
+        """Takes the short parts of programs that were just evaluated, one for each slot and value."""
+        time, count = schedule.numbers.shape
+        places = np.arange(time)[:, None]
+        lengths = schedule.afters // count - places
+        slots = sentences.slots[:, :time].T
+        begins, owners = ((slots >= 0) & (lengths <= self._longest)).nonzero()
+        numbers = schedule.numbers[begins, owners]
+        # One place for each value and slot of the batch.
+        pairs = numbers * self._variation.automaton.num_slots + slots[begins, owners]
+        place_of = np.empty(int(pairs.max(initial=0)) + 1, np.intp)
+        place_of[pairs] = np.arange(len(pairs))
+        chosen = np.unique(place_of[pairs]) if len(pairs) else np.empty(0, np.intp)
+        with np.errstate(all="ignore"):
+            known = values[numbers[chosen]]
+            chosen = chosen[np.abs(known).max(1) <= LARGEST]
+        known = values[numbers[chosen]]
+        begins, owners = begins[chosen], owners[chosen]
+        keys = self._key(known, slots[begins, owners])
+        keys, first = np.unique(keys, return_index=True)
+        is_new = np.ones(len(keys), bool)
+        if len(self._keys):
+            ordered = np.sort(self._keys)
+            at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+            is_new = ordered[at] != keys
+        first = first[is_new]
+        begins, owners, known, keys = begins[first], owners[first], known[first], keys[is_new]
+        columns = np.arange(self._longest)
+        source = np.minimum(begins[:, None] + columns, sentences.tokens.shape[1] - 1)
+        is_inside = columns < lengths[begins, owners][:, None]
+        tokens = np.where(is_inside, sentences.tokens[owners[:, None], source], self._variation.automaton.pad_id)
+        own = np.where(is_inside, sentences.slots[owners[:, None], source], -1)
+        parts = join_sentences(self._parts, Sentences(tokens.astype(np.int16), own.astype(np.int16)))
+        all_keys, known = np.concatenate((self._keys, keys)), np.concatenate((self._values, known))
+        # The shorter half of what is kept are the shortest of all, the others the youngest.
+        by_length = np.argsort(parts.lengths(), kind="stable")
+        others = by_length[self._most // 2 :]
+        ages = np.concatenate((self._ages, np.full(len(keys), self._told)))
+        youngest = others[np.argsort(-ages[others], kind="stable")[: self._most - self._most // 2]]
+        stays = np.concatenate((by_length[: self._most // 2], youngest))
+        stays = stays[np.argsort(parts.slots[stays, 0], kind="stable")]
+        self._parts, self._values = parts.take(stays), known[stays]
+        self._keys, self._ages = all_keys[stays], ages[stays]
+        self._told += 1
+        self._half_squares = np.einsum("ij,ij->i", self._values, self._values) / 2
+        kinds = self._parts.slots[:, 0]
+        ends = np.append((kinds[1:] != kinds[:-1]).nonzero()[0] + 1, len(kinds)).tolist()
+        self._slots = [(int(kinds[end - 1]), slice(begin, end)) for begin, end in zip([0, *ends], ends, strict=False)]
+
+    def _key(self, values: Array, slots: NDArray[np.int16]) -> Array:
+        """A number for each row of values and slot, the same to DIGITS digits of the values."""
+        with np.errstate(all="ignore"):
+            sums = values @ self._weights
+            scale = 10.0 ** (DIGITS - np.ceil(np.log10(np.abs(sums))))
+            rounded = np.where(sums == 0, 0.0, np.round(sums * scale) / scale)
+        return np.asarray(rounded + slots * 4 * LARGEST * len(self._weights))
+
+    def breed(self, parents: Sentences) -> tuple[Sentences, Flags]:
+        """Children: NEAREST of each parent, the nearest ones of all first."""
+        lengths = parents.lengths()
+        parents = parents.take(lengths > 1)
+        lengths = parents.lengths()
+        count, time = len(lengths), int(lengths.max(initial=0))
+        if not count or not len(self):
+            return parents.take(np.empty(0, np.intp)), np.empty(0, bool)
+        schedule = self._evaluator.schedule(parents.tokens[:, :time])
+        values = self._evaluator.compute(schedule)
+        # Any part but the whole.
+        begins = 1 + (self._generator.random(count) * (lengths - 1)).astype(np.intp)
+        rows = np.arange(count)
+        wanted = self._pull_back(parents, schedule, values, begins * count + rows)
+        with np.errstate(all="ignore"):
+            usable = (np.abs(wanted).max(1) <= LARGEST).nonzero()[0]
+        parents, begins, wanted = parents.take(usable), begins[usable], wanted[usable]
+        ends = (schedule.afters // count)[begins, usable]
+        slots = parents.slots[np.arange(len(begins)), begins]
+        donors = np.zeros((NEAREST, len(begins)), np.intp)
+        has = np.zeros(len(begins), bool)
+        for slot, stretch in self._slots:
+            mine = (slots == slot).nonzero()[0]
+            if not len(mine):
+                continue
+            # The nearest in Euclid's distance: |w - v|^2 / 2 up to what is the same for all.
+            distances = self._half_squares[stretch] - wanted[mine] @ self._values[stretch].T
+            for rank in range(NEAREST):
+                found = distances.argmin(1)
+                donors[rank, mine] = found + stretch.start
+                distances[np.arange(len(mine)), found] = np.inf
+            has[mine] = True
+        given = self._parts.take(donors.ravel())
+        whole = parents.take(np.tile(np.arange(len(begins)), NEAREST))
+        begins, ends = np.tile(begins, NEAREST), np.tile(ends, NEAREST)
+        zero = np.zeros_like(begins)
+        stretches = ((0, zero, begins), (1, zero, given.lengths()), (0, ends, whole.lengths()))
+        return self._variation.join(whole, given, np.tile(has, NEAREST), *stretches)
+
+    def _pull_back(self, parents: Sentences, schedule: Schedule, values: Array, places: Indices) -> Array:
+        """[place, point] what the part at each place would have to be for its program to have the wanted values."""
+        time, count = schedule.numbers.shape
+        tables = self._evaluator.tables
+        codes = self._codes_by_token[parents.tokens[:, :time].T].ravel()
+        arity = tables.arity[codes]
+        ops = ((codes != tables.pad_code) & (arity > 0)).nonzero()[0]
+        # Of each place the op above it, which operand it is, and the place of the other operand.
+        parent, side, other = (np.full((time + 1) * count, empty, np.intp) for empty in (-1, 0, 0))
+        firsts, lasts = ops + count, schedule.lasts.ravel()[ops]
+        parent[firsts] = ops
+        parent[lasts] = ops
+        is_binary = arity[ops] == 2
+        side[lasts[is_binary]] = 1
+        other[firsts[is_binary]], other[lasts[is_binary]] = lasts[is_binary], firsts[is_binary]
+        numbers = schedule.numbers.ravel()
+        paths = [places]
+        while True:
+            above = np.where(paths[-1] >= 0, parent[paths[-1]], -1)
+            if not (above >= 0).any():
+                break
+            paths.append(above)
+        wanted = np.tile(self._outputs, (len(places), 1))
+        with np.errstate(all="ignore"):
+            # From the root down; where a path is shorter nothing is done at first.
+            for below, above in zip(paths[-2::-1], paths[:0:-1], strict=True):
+                live = (above >= 0).nonzero()[0]
+                kinds, sides = codes[above[live]], side[below[live]]
+                others = numbers[np.minimum(other[below[live]], len(numbers) - 1)]
+                is_done = np.zeros(len(live), bool)
+                for code, which, inverse in self._inverses:
+                    mine = ((kinds == code) & (sides == which)).nonzero()[0]
+                    if len(mine):
+                        wanted[live[mine]] = inverse(wanted[live[mine]], values[others[mine]])
+                        is_done[mine] = True
+                wanted[live[~is_done]] = np.nan
+        return wanted
