@@ -21,3 +21,4 @@ from dslc.controller.rollout import join_steps as join_steps
 from dslc.controller.rollout import replay as replay
 from dslc.controller.rollout import sample_rollout as sample_rollout
 from dslc.controller.rollout import score_rollout as score_rollout
+from dslc.controller.rollout import select_steps as select_steps

@@ -90,6 +90,13 @@ class RecurrentPolicy(nn.Module):
         is_cpu = torch.device(device).type == "cpu"
         self._tables = None if is_cpu else AutomatonTensors.from_automaton(automaton, device)
 
+    def start_again(self, seed: int) -> None:
+        """Weights as fresh ones of that seed, in place."""
+        device = self.device
+        self.to("cpu")  # where fresh weights are drawn, so that they are the same on every device
+        self._initialise(torch.Generator().manual_seed(seed))
+        self.to(device)
+
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
         preset = self.preset

@@ -41,6 +41,8 @@ class Preset:
     says; else the output layer starts uniform in the weight range, without a table."""
     learning_rate: float
     """Step size of Adam."""
+    batch: int | None = None
+    """Samples between two updates, where the source names them and the search does not; None: the search's own."""
 
 
 SMALL = Preset(
@@ -81,5 +83,43 @@ decision; here one output layer is masked to the tokens allowed, which is the sa
 two slots of its space.
 """
 
-PRESETS = {preset.name: preset for preset in (SMALL, ZOPH2017)}
+BELLO2017 = Preset(
+    name="bello2017",
+    hidden_size=150,
+    num_layers=1,
+    embedding_size=150,
+    inputs=(Input.PREVIOUS,),
+    weight_range=0.08,
+    normal_embeddings=False,
+    starts_at_table=False,
+    learning_rate=1e-5,
+    batch=5,
+)
+"""The controller of Bello et al. (2017), section 4.
+
+A one-layer LSTM of 150 units, all weights uniform in [-0.08, 0.08], Adam at 1e-5, minibatches of 5; the paper trains it
+by TRPO, with a baseline of decay 0.95 and entropy weight 0.0015. The size of the embedding is not given; it equals the
+units.
+"""
+
+DSO = Preset(
+    name="dso",
+    hidden_size=32,
+    num_layers=1,
+    embedding_size=32,
+    inputs=(Input.PARENT, Input.SIBLING),
+    weight_range=0.08,
+    normal_embeddings=False,
+    starts_at_table=True,
+    learning_rate=1e-3,
+    batch=1000,
+)
+"""The controller of dso, its `config_common.json`: an LSTM of 32 units, parent and sibling as inputs, Adam at 1e-3,
+batches of 1,000.
+
+dso starts at equal logits with priors on length and arity; here the starting table takes their place. It feeds the
+inputs as one-hot vectors; an embedding of 32 numbers is as general a linear map.
+"""
+
+PRESETS = {preset.name: preset for preset in (SMALL, ZOPH2017, BELLO2017, DSO)}
 """By name."""

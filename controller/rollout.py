@@ -209,6 +209,16 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
     return Score(chosen, masked_entropy(log_probs, mask), divergences)
 
 
+def select_steps(steps: Steps, chosen: Sequence[int]) -> Steps:
+    """The steps of some sequences of a batch, cut after the longest of them."""
+    index = torch.tensor(list(chosen), dtype=torch.int64, device=steps.tokens.device)
+    lengths = steps.lengths.index_select(0, index)
+    time = int(lengths.max()) if len(index) else 0
+    tokens, inputs, rows = (part.index_select(0, index)[:, :time] for part in (steps.tokens, steps.inputs, steps.rows))
+    allowed = None if steps.allowed is None else steps.allowed.index_select(0, index)[:, :time]
+    return Steps(tokens, lengths, inputs, rows, allowed)
+
+
 def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:
     """Both batches as one, the shorter filled up with steps after the end."""
     time = max(first.tokens.shape[1], second.tokens.shape[1])

@@ -51,6 +51,51 @@ def normalise_advantages(rewards: Float[Tensor, "batch"]) -> Float32[Tensor, "ba
     return torch.where(deviation > rounding, centred / deviation, 0.0).to(torch.float32)
 
 
+def keep_best(rewards: Float[Tensor, "batch"], share: float) -> tuple[list[int], Float32[Tensor, "kept"]]:
+    """The indices k with R_k >= R_e, R_e the (1 - e) quantile of a batch, and their advantages R_k - R_e over s.
+
+    s is the mean of the advantages, so that the size of the rewards does not matter; where all are 0 it is 1. The
+    quantile is interpolated, so that of a small batch the best is still above it.
+
+    Args:
+        rewards: R.
+        share: e, in (0, 1].
+
+    Source:
+        petersen2021, equation 2; s is ours.
+
+    Example:
+        >>> keep_best(torch.tensor([1.0, 4.0, 3.0, 0.0, 2.0], dtype=torch.float64), 0.5)
+        ([1, 2, 4], tensor([2., 1., 0.]))
+    """
+    exact = rewards.to(torch.float64)
+    scaled = exact / exact.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
+    advantages = scaled - torch.minimum(torch.quantile(scaled, 1 - share), scaled.max())
+    kept = (advantages >= 0).nonzero()[:, 0].tolist()
+    above = advantages[kept]
+    size = above.mean() if kept else above.sum()
+    rounding = 1e-12
+    return kept, torch.where(size > rounding, above / size, 0.0).to(torch.float32)
+
+
+def risk_seeking_loss(log_probs: Float[Tensor, "kept time"], advantages: Float[Tensor, "kept"]) -> Float[Tensor, ""]:
+    """-(1/k) sum over the k kept sequences of (R - R_e) log P: its gradient is minus the estimate of that of the
+    expected reward of the best share e.
+
+    Args:
+        log_probs: Of the sequences whose reward is at least R_e.
+        advantages: R - R_e, see `keep_best`.
+
+    Source:
+        petersen2021, equation 3, with 1/k for 1/(e N): the same where no two rewards are equal.
+
+    Example:
+        >>> risk_seeking_loss(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]), torch.tensor([1.0, 0.0]))
+        tensor(1.5000)
+    """
+    return -(log_probs.sum(1) * advantages).mean()
+
+
 def ppo_clip_loss(
     log_probs: Float[Tensor, "batch time"],
     old_log_probs: Float[Tensor, "batch time"],

@@ -60,7 +60,8 @@ def search(
         task: name of a shipped task, `module:function`, a task, or a function `reward(program, context)`.
         strategy: a name of `dslc.search.strategies.STRATEGY_NAMES`, or a strategy made for this space.
         evaluations: samples of the strategy to score; a repeat is answered from memory and counts. Default: the task's.
-        batch: samples between two updates; default: evaluations / 30, between 5 and 20.
+        batch: samples between two updates; default: that of the strategy's preset where its source names one, else
+            evaluations / 30, between 5 and 20.
         control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2. They are
             spread evenly over the evaluations, and a run that a rule ends early has its share of them.
         until: rules that end the run, looked at between batches, the first that is met does: `evaluations` (the same as
@@ -86,6 +87,8 @@ def search(
     """
     task, directory = _resolve_task(task), str(Path.cwd())
     evaluations, rules = split_until(evaluations, until or {})
+    if batch is None:
+        batch = _preset_batch(strategy_options or {}, task.evaluations if evaluations is None else evaluations)
     config = make_config(
         task.name,
         strategy=strategy if isinstance(strategy, str) else strategy.name,
@@ -267,6 +270,14 @@ def _check_target(task: Task, space: Space) -> None:
 
 
 # --- what it runs with ----------------------------------------------------------------------------------------------
+
+
+def _preset_batch(strategy_options: Mapping[str, Any], evaluations: int) -> int | None:
+    """Samples a batch that the preset's source names; None if it names none."""
+    from dslc.controller.presets import PRESETS
+
+    preset = PRESETS.get(strategy_options.get("preset", ""))
+    return None if preset is None or preset.batch is None else min(preset.batch, max(evaluations, 1))
 
 
 def _make_strategy(config: SearchConfig, space: Space) -> Strategy:

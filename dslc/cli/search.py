@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     "--task", "task", metavar="TASK", required=True,
     help="How a program is scored: a name that `dslc tasks` lists, or your own function as module:function.",
 )  # fmt: skip
-@click.option("--strategy", metavar="NAME", default="policy_gradient", show_default=True, help="Or: reinforce, random.")
+@click.option(
+    "--strategy", metavar="NAME", default="policy_gradient", show_default=True,
+    help="How candidates are found: one of those in docs/strategies.md.",
+)  # fmt: skip
 @click.option("--evaluations", metavar="N", type=int, help="How many samples to score. Default: the task's.")
 @click.option("--batch", metavar="N", type=int, help="Samples between two updates. Default: evaluations / 30, 5 to 20.")
 @click.option(

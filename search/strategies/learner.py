@@ -12,10 +12,12 @@ from torch import Tensor
 from dslc.automaton.starting import StartingTable
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
-from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout
+from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout, select_steps
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.options import bad_value
+from dslc.search.strategies.policy_options import PolicyOptions
+from dslc.search.strategies.start_options import choose_table
 from dslc.space import Space
 
 
@@ -65,6 +67,25 @@ class PolicyLearner:
             steps = join_steps(steps, self._recorded[key], self.policy.automaton.pad_id)
         return steps
 
+    def record_some(self, batch: Sequence[tuple[int, ...]], chosen: Sequence[int]) -> Steps:
+        """What the policy saw on the way to the chosen ones of a batch; nothing is walked if it sampled the batch."""
+        if self._sampled is not None and self._sampled[0] == tuple(batch):
+            return select_steps(self._sampled[1], chosen)
+        return replay(self.policy, [batch[index] for index in chosen])
+
+    def join(self, steps: Steps, *groups: Sequence[tuple[int, ...]]) -> Steps:
+        """Recorded steps with those of other sequences after them, in one batch."""
+        others = [tokens for group in groups for tokens in group]
+        if not others:
+            return steps
+        return join_steps(steps, replay(self.policy, others), self.policy.automaton.pad_id)
+
+    def restart(self) -> None:
+        """Fresh weights, of a seed that the generator of the samples draws; the optimiser forgets its moments."""
+        seed = torch.randint(2**62, (), generator=self._generator, device=self._generator.device)
+        self.policy.start_again(int(seed))
+        self._optimizer.state.clear()
+
     def score(self, steps: Steps) -> Score:
         """Differentiable log-probabilities and entropies."""
         return score_rollout(self.policy, steps)
@@ -104,6 +125,18 @@ class PolicyLearner:
                 name: value.to(weight.device, copy=True) for name, value in moments.items()
             }
         self._generator.set_state(state["generator"])
+
+
+def make_learner(space: Space, options: PolicyOptions, strategy: str, seed: int, device: str) -> PolicyLearner:
+    """The learner that the options of a strategy ask for.
+
+    Raises:
+        DslcError: DSLC605 for a preset that is not there or starts at no table where one is asked for, DSLC335 for
+            targets that are not met.
+    """
+    preset = choose_preset(options.preset, strategy)
+    table = choose_table(space, options, preset, strategy)
+    return PolicyLearner(space, preset, options.learning_rate or preset.learning_rate, seed, device, table)
 
 
 def derive_seed(seed: int, purpose: str) -> int:

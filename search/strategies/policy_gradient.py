@@ -13,7 +13,7 @@ from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, normalise_advantages, ppo_clip_loss, priority_queue_loss
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.learner import PolicyLearner, choose_preset
-from dslc.search.strategies.options import bad_value, read_options
+from dslc.search.strategies.options import bad_value
 from dslc.search.strategies.priority_queue import PriorityQueue
 from dslc.search.strategies.schedule import linear_to_zero
 from dslc.search.strategies.start_options import check_start, choose_table
@@ -77,9 +77,19 @@ class PolicyGradient:
 
     name = "policy_gradient"
     figures = ("loss", "entropy", "entropy_weight")
+    options_type = PolicyGradientOptions
 
-    def __init__(self, space: Space, *, evaluations: int, seed: int, device: str, options: Mapping[str, Any]) -> None:
-        self._options = read_options(PolicyGradientOptions, options, self.name)
+    def __init__(
+        self,
+        space: Space,
+        *,
+        evaluations: int,
+        batch: int,  # noqa: ARG002
+        seed: int,
+        device: str,
+        options: PolicyGradientOptions,
+    ) -> None:
+        self._options = options
         preset = choose_preset(self._options.preset, self.name)
         table = choose_table(space, self._options, preset, self.name)
         rate = self._options.learning_rate or preset.learning_rate
@@ -135,3 +145,6 @@ class PolicyGradient:
         self._learner.load_state_dict(state)
         self._told = state["told"]
         self._queue.load_json(state["queue"])
+
+
+STRATEGY = PolicyGradient

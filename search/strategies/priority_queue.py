@@ -30,12 +30,23 @@ class PriorityQueue:
             >>> queue.sequences
             ((1,), (2,))
         """
+        worst = min(self._rewards.values()) if len(self._rewards) >= self.size else float("-inf")
         for tokens, reward in results:
+            if reward < worst:  # most are: there is no place for it
+                continue
             if reward > self._rewards.get(tokens, float("-inf")):
                 self._rewards[tokens] = reward
         # sorted is stable: equals stay in the order in which they came.
         best = sorted(self._rewards.items(), key=lambda item: -item[1])[: self.size]
         self._rewards = dict(best)
+
+    def items(self) -> list[tuple[tuple[int, ...], float]]:
+        """Sequences with their rewards, best first."""
+        return list(self._rewards.items())
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._rewards = {}
 
     def to_json(self) -> list[list[object]]:
         """[[reward, [token, ...]], ...], best first."""

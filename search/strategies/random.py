@@ -11,7 +11,7 @@ from dslc.automaton.uniform import Lengths, sample_uniform, uniform_log_prob
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.learner import derive_seed
-from dslc.search.strategies.options import bad_value, read_options
+from dslc.search.strategies.options import bad_value
 from dslc.space import Space
 
 
@@ -32,9 +32,20 @@ class Random:
     """Exactly uniform samples, by the recursive method over exact counts."""
 
     name = "random"
+    figures = ()
+    options_type = RandomOptions
 
-    def __init__(self, space: Space, *, seed: int, options: Mapping[str, Any]) -> None:
-        self._options = read_options(RandomOptions, options, self.name)
+    def __init__(
+        self,
+        space: Space,
+        *,
+        evaluations: int,  # noqa: ARG002
+        batch: int,  # noqa: ARG002
+        seed: int,
+        device: str,  # noqa: ARG002
+        options: RandomOptions,
+    ) -> None:
+        self._options = options
         self._counts = space.exact_counts()
         self._random = random.Random(derive_seed(seed, "control"))
 
@@ -57,3 +68,6 @@ class Random:
         """See `Strategy`."""
         version, numbers, gauss = state["random"]
         self._random.setstate((version, tuple(numbers), gauss))
+
+
+STRATEGY = Random

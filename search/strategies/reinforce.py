@@ -11,7 +11,7 @@ from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, reinforce_loss
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.learner import PolicyLearner, choose_preset
-from dslc.search.strategies.options import bad_value, read_options
+from dslc.search.strategies.options import bad_value
 from dslc.search.strategies.start_options import check_start, choose_table
 from dslc.space import Space
 
@@ -60,9 +60,19 @@ class Reinforce:
 
     name = "reinforce"
     figures = ("loss", "entropy", "baseline")
+    options_type = ReinforceOptions
 
-    def __init__(self, space: Space, *, seed: int, device: str, options: Mapping[str, Any]) -> None:
-        self._options = read_options(ReinforceOptions, options, self.name)
+    def __init__(
+        self,
+        space: Space,
+        *,
+        evaluations: int,  # noqa: ARG002
+        batch: int,  # noqa: ARG002
+        seed: int,
+        device: str,
+        options: ReinforceOptions,
+    ) -> None:
+        self._options = options
         preset = choose_preset(self._options.preset, self.name)
         table = choose_table(space, self._options, preset, self.name)
         rate = self._options.learning_rate or preset.learning_rate
@@ -105,3 +115,6 @@ class Reinforce:
         """See `Strategy`."""
         self._learner.load_state_dict(state)
         self._baseline = state["baseline"]
+
+
+STRATEGY = Reinforce

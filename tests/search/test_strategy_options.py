@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dslc.diagnostics import Code, DslcError
+from dslc.search import strategies
 from dslc.search.strategies import STRATEGY_NAMES, make_strategy
 from tests.controller.small_spaces import MENUS, make_space
 
@@ -69,3 +74,25 @@ def test_text_that_reads_as_a_number_is_one() -> None:
     options = {"learning_rate": "0.02", "passes": "3"}
     strategy = make_strategy("policy_gradient", SPACE, evaluations=20, batch=5, seed=0, options=options)
     assert "learning_rate=0.02, clip=0.2, passes=3" in repr(strategy._options)  # type: ignore[attr-defined]
+
+
+def test_strategies_are_found_by_listing() -> None:
+    folder = Path(strategies.__file__).parent
+    declared = {path.stem for path in folder.glob("*.py") if "\nSTRATEGY = " in path.read_text()}
+    assert set(STRATEGY_NAMES) == declared
+    assert STRATEGY_NAMES[0] == "policy_gradient"
+    assert list(STRATEGY_NAMES[1:]) == sorted(STRATEGY_NAMES[1:])
+
+
+def test_a_strategy_may_be_a_file_that_no_other_names(tmp_path: Path) -> None:
+    source = (Path(strategies.__file__).parent / "random.py").read_text()
+    (tmp_path / "blind.py").write_text(source.replace('name = "random"', 'name = "blind"'))
+    code = (
+        "import dslc.search, sys; from importlib.util import find_spec; import pkgutil\n"
+        f"spec = find_spec('dslc.search.strategies'); spec.submodule_search_locations.append({str(tmp_path)!r})\n"
+        "from importlib.util import module_from_spec; module = module_from_spec(spec)\n"
+        "sys.modules[spec.name] = module; spec.loader.exec_module(module); print(module.STRATEGY_NAMES)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    found = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, env=environment)
+    assert "'blind'" in found.stdout, found.stderr

@@ -1,0 +1,112 @@
+"""Risk-seeking policy gradient: only the best samples of a batch teach, measured against the worst of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dslc.diagnostics import DslcError
+from dslc.search.losses import entropy, keep_best, priority_queue_loss, risk_seeking_loss
+from dslc.search.outcome import Candidate
+from dslc.search.strategies.collapse import CollapseWatch
+from dslc.search.strategies.learner import make_learner
+from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
+from dslc.search.strategies.priority_queue import PriorityQueue
+from dslc.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class RiskSeekingOptions(PolicyOptions):
+    """Options of `risk_seeking`."""
+
+    epsilon: float = 0.05
+    """Share of a batch that teaches. Source: dso."""
+    entropy_weight: float = 0.005
+    """Times the summed entropy of a sequence, nats. Source: dso."""
+    queue_weight: float = 0.0
+    """Times the loss of the priority queue; 0 in petersen2021."""
+    queue_size: int = 10
+    """Best distinct sequences kept, also when the policy starts again. Source: abolafia2018."""
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "epsilon": (0 < self.epsilon <= 1, "give a number above 0, to 1"),
+            "entropy_weight": (self.entropy_weight >= 0, "give 0 or more"),
+            "queue_weight": (self.queue_weight >= 0, "give 0 or more"),
+            "queue_size": (self.queue_size >= 1, "give 1 or more"),
+        }
+        problems = check_policy(self, "risk_seeking") + check_values(self, "risk_seeking", allowed)
+        if problems:
+            raise DslcError(problems)
+
+
+class RiskSeeking:
+    """One step a batch towards a better best share, not a better mean.
+
+    loss = -(1/k) sum over the k samples with R >= R_e of (R - R_e) log P - entropy_weight * entropy, R_e the (1 - e)
+    quantile of the batch; the differences are divided by their mean. The entropy is that of the kept samples.
+
+    Sources:
+        petersen2021, equations 2 and 3; dso (numbers).
+    """
+
+    name = "risk_seeking"
+    figures = ("loss", "entropy", "quantile", "restarts")
+    options_type = RiskSeekingOptions
+
+    def __init__(
+        self, space: Space, *, evaluations: int, batch: int, seed: int, device: str, options: RiskSeekingOptions
+    ) -> None:
+        self._options = options
+        self._learner = make_learner(space, options, self.name, seed, device)
+        self._queue = PriorityQueue(options.queue_size)
+        self._watch = CollapseWatch(space, options, evaluations, batch)
+        self._told = 0
+
+    def ask(self, count: int) -> list[Candidate]:
+        """The next `count` samples of the policy."""
+        return self._learner.sample(count)
+
+    def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
+        """One update; returns loss, entropy (nats a token) of the kept samples, their least reward and restarts."""
+        if not results:
+            return {}
+        options, learner = self._options, self._learner
+        batch = [candidate.tokens for candidate, _ in results]
+        self._queue.push((candidate.tokens, reward) for candidate, reward in results)
+        kept, advantages = keep_best(learner.rewards([reward for _, reward in results]), options.epsilon)
+        steps = learner.record_some(batch, kept)
+        score = learner.score(steps)
+        summed_entropy = entropy(score.entropies, steps.is_token)
+        loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * summed_entropy
+        if options.queue_weight:
+            queued = learner.score(learner.record(self._queue.sequences)).log_probs
+            loss = loss + options.queue_weight * priority_queue_loss(queued)
+        if loss.requires_grad:
+            learner.descend(loss)
+        self._told += len(results)
+        nats = float(summed_entropy.detach())
+        if self._watch.has_collapsed(batch, nats, self._told):
+            learner.restart()
+        return {
+            "loss": float(loss.detach()),
+            "entropy": nats * len(kept) / max(int(steps.lengths.sum()), 1),
+            "quantile": min(results[index][1] for index in kept),
+            "restarts": float(self._watch.restarts),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Strategy`."""
+        parts = {"told": self._told, "queue": self._queue.to_json(), "collapse": self._watch.to_json()}
+        return {**self._learner.state_dict(), **parts}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Strategy`."""
+        self._learner.load_state_dict(state)
+        self._told = state["told"]
+        self._queue.load_json(state["queue"])
+        self._watch.load_json(state["collapse"])
+
+
+STRATEGY = RiskSeeking
