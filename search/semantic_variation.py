@@ -24,6 +24,10 @@ LARGEST = 1e6
 """Parts with larger values, and wanted values that are larger, are left out: distances to them say nothing."""
 NEAREST = 2
 """Children of each place: with so many of the nearest parts."""
+MOST_PAIRS = 4
+"""Children of each place that is completed: the shortest."""
+PRECISION, TINY = 1e-11, 1e-12
+"""Relative and absolute differences up to which two sums of values are the same."""
 DIGITS = 9
 """Significant digits to which the values of two parts are equal."""
 
@@ -48,7 +52,7 @@ class SemanticVariation:
             evaluator: At the points.
             outputs: [point] what a program should be there.
             generator: All randomness comes from it.
-            most_parts: Parts that are remembered: half the shortest, half the youngest.
+            most_parts: Parts that are remembered: half the simplest, half the youngest.
             longest: Tokens of the longest part that is.
         """
         codes = evaluator.tables.code_by_token
@@ -63,6 +67,14 @@ class SemanticVariation:
                     inverse = INVERSES.get((instruction.op, side))
                     if inverse is not None and instruction.operation is None:
                         self._inverses.append((code, side, inverse))
+        automaton = variation.automaton
+        by_code = {code: inverse for code, side, inverse in self._inverses if side == 0}
+        self._pair_ops: list[list[tuple[int, Inverse]]] = [[] for _ in range(automaton.num_slots)]
+        """[slot] tokens that leave two slots of its kind, with what their first operand has to be."""
+        for slot in range(automaton.num_slots):
+            for token in variation.pair_tokens(slot):
+                if int(codes[token]) in by_code:
+                    self._pair_ops[slot].append((token, by_code[int(codes[token])]))
         points = len(outputs)
         self._parts = Sentences(np.empty((0, longest), np.int16), np.empty((0, longest), np.int16))
         self._keys = np.empty(0)
@@ -110,12 +122,12 @@ class SemanticVariation:
         own = np.where(is_inside, sentences.slots[owners[:, None], source], -1)
         parts = join_sentences(self._parts, Sentences(tokens.astype(np.int16), own.astype(np.int16)))
         all_keys, known = np.concatenate((self._keys, keys)), np.concatenate((self._values, known))
-        # The shorter half of what is kept are the shortest of all, the others the youngest.
-        by_length = np.argsort(parts.lengths(), kind="stable")
-        others = by_length[self._most // 2 :]
+        # Half of what is kept are the simplest of all, the others the youngest.
+        by_size = np.argsort(parts.lengths() + _count_kinds(parts.tokens, self._variation.automaton.pad_id), kind="stable")
+        others = by_size[self._most // 2 :]
         ages = np.concatenate((self._ages, np.full(len(keys), self._told)))
         youngest = others[np.argsort(-ages[others], kind="stable")[: self._most - self._most // 2]]
-        stays = np.concatenate((by_length[: self._most // 2], youngest))
+        stays = np.concatenate((by_size[: self._most // 2], youngest))
         stays = stays[np.argsort(parts.slots[stays, 0], kind="stable")]
         self._parts, self._values = parts.take(stays), known[stays]
         self._keys, self._ages = all_keys[stays], ages[stays]
@@ -123,7 +135,9 @@ class SemanticVariation:
         self._half_squares = np.einsum("ij,ij->i", self._values, self._values) / 2
         kinds = self._parts.slots[:, 0]
         ends = np.append((kinds[1:] != kinds[:-1]).nonzero()[0] + 1, len(kinds)).tolist()
+        self._sums, self._lengths = self._values @ self._weights, self._parts.lengths()
         self._slots = [(int(kinds[end - 1]), slice(begin, end)) for begin, end in zip([0, *ends], ends, strict=False)]
+        self._orders = {slot: np.argsort(self._sums[stretch], kind="stable") for slot, stretch in self._slots}
 
     def _key(self, values: Array, slots: NDArray[np.int16]) -> Array:
         """A number for each row of values and slot, the same to DIGITS digits of the values."""
@@ -172,6 +186,73 @@ class SemanticVariation:
         stretches = ((0, zero, begins), (1, zero, given.lengths()), (0, ends, whole.lengths()))
         return self._variation.join(whole, given, np.tile(has, NEAREST), *stretches)
 
+    def complete(self, parents: Sentences) -> tuple[Sentences, Flags]:
+        """Children whose new part is an op of two known parts that is exactly what is wanted there: few or none.
+
+        Of each parent one place, the whole for the first of them. For every known part and op it follows what the other
+        operand would have to be, and that is looked for among the known ones by a number of its values.
+        """
+        lengths = parents.lengths()
+        count, time = len(lengths), int(lengths.max(initial=0))
+        schedule = self._evaluator.schedule(parents.tokens[:, :time])
+        values = self._evaluator.compute(schedule)
+        begins = (self._generator.random(count) * lengths).astype(np.intp)
+        begins[:1] = 0
+        rows = np.arange(count)
+        wanted = self._pull_back(parents, schedule, values, begins * count + rows)
+        ends = (schedule.afters // count)[begins, rows]
+        slots = parents.slots[rows, begins]
+        stretch_of = dict(self._slots)
+        found: list[tuple[int, int, int, int]] = []
+        for row in rows.tolist():
+            stretch = stretch_of.get(int(slots[row]))
+            if stretch is not None and np.abs(wanted[row]).max() <= LARGEST:
+                room = self._variation.budget - int(lengths[row]) + int(ends[row] - begins[row]) - 1
+                found += [(row, *each) for each in self._find_pairs(wanted[row], int(slots[row]), stretch, room)]
+        of, tokens, lefts, rights = np.array(found, np.intp).reshape(-1, 4).T
+        own = np.full((len(of), 1), self._variation.automaton.pad_id, np.int16)
+        own[:, 0] = tokens
+        left, right = self._parts.take(lefts), self._parts.take(rights)
+        given = Sentences(
+            np.concatenate((own, left.tokens, right.tokens), 1),
+            np.concatenate((slots[of][:, None], left.slots, right.slots), 1),
+        )
+        zero, one = np.zeros(len(of), np.intp), np.ones(len(of), np.intp)
+        second = one + self._longest
+        return self._variation.join(
+            parents.take(of),
+            given,
+            np.ones(len(of), bool),
+            (0, zero, begins[of]),
+            (1, zero, one),
+            (1, one, one + left.lengths()),
+            (1, second, second + right.lengths()),
+            (0, ends[of], lengths[of]),
+        )
+
+    def _find_pairs(self, wanted: Array, slot: int, stretch: slice, room: int) -> list[tuple[int, int, int]]:
+        """Token of an op and its two operands, as numbers of parts, that together have at most `room` tokens."""
+        values, sums = self._values[stretch], self._sums[stretch]
+        order = self._orders[slot]
+        ordered = sums[order]
+        lengths = self._lengths[stretch]
+        pairs: list[tuple[int, int, int, int]] = []
+        for token, inverse in self._pair_ops[slot]:
+            with np.errstate(all="ignore"):
+                needed = inverse(wanted, values) @ self._weights
+            needed[~np.isfinite(needed)] = 4 * LARGEST * len(wanted)
+            at = np.searchsorted(ordered, needed - PRECISION * np.abs(needed) - TINY)
+            at = np.minimum(at, len(ordered) - 1)
+            is_found = np.abs(ordered[at] - needed) <= PRECISION * np.abs(needed) + TINY
+            rights = is_found.nonzero()[0]
+            lefts = order[at[rights]]
+            total = lengths[lefts] + lengths[rights]
+            for place in np.argsort(total, kind="stable")[:MOST_PAIRS].tolist():
+                if total[place] <= room:
+                    first, second = int(lefts[place]) + stretch.start, int(rights[place]) + stretch.start
+                    pairs.append((int(total[place]), token, first, second))
+        return [(token, left, right) for _, token, left, right in sorted(pairs)[:MOST_PAIRS]]
+
     def _pull_back(self, parents: Sentences, schedule: Schedule, values: Array, places: Indices) -> Array:
         """[place, point] what the part at each place would have to be for its program to have the wanted values."""
         time, count = schedule.numbers.shape
@@ -209,3 +290,11 @@ class SemanticVariation:
                         is_done[mine] = True
                 wanted[live[~is_done]] = np.nan
         return wanted
+
+
+def _count_kinds(tokens: NDArray[np.int16], pad_id: int) -> Indices:
+    """[part] how many different tokens it has."""
+    ordered = np.sort(tokens, 1)
+    is_new = np.ones(ordered.shape, bool)
+    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    return np.asarray((is_new & (ordered != pad_id)).sum(1))

@@ -97,6 +97,11 @@ class BatchVariation:
             runtime.advance(column)
         return Sentences(all_tokens, np.ascontiguousarray(slots.T))
 
+    def pair_tokens(self, slot: int) -> list[int]:
+        """Tokens of a slot that leave two slots of the same kind."""
+        found = self._wraps[slot, : self._num_wraps[slot]].tolist()
+        return [token for token, place, number in found if number == 2 and place == 0]
+
     # --- children ---------------------------------------------------------------------------------------------------
 
     def graft(self, parents: Sentences, donors: Sentences) -> tuple[Sentences, Flags]:

@@ -54,9 +54,9 @@ class NichesOptions(PolicyOptions):
     """Share of the policy's batch that teaches. Source: dso."""
     entropy_weight: float = 0.005
     """Times the summed entropy of a sequence, nats. Source: dso."""
-    niche: int = 20
+    niche: int = 40
     """Sentences of one length that live."""
-    rank_power: float = 1.5
+    rank_power: float = 1.0
     """A parent is the member of rank niche * u ** rank_power of its length, u even in [0, 1): 1 makes all alike."""
     fresh: float = 0.05
     """Share of a batch that is drawn at random, lengths evenly."""
@@ -72,6 +72,8 @@ class NichesOptions(PolicyOptions):
     """the part inside a new choice."""
     aimed: float = 0.15
     """Parents of aimed children a batch, as a share of it, where the task says what it wants of a program's values."""
+    completed: int = 3
+    """Parents a batch of which a place is completed exactly, where two known parts can do that."""
     lifetime: int = 0
     """Evaluations after which the population dies, times 1, 1, 2, 1, 1, 2, 4, … (luby1993); 0: never."""
 
@@ -85,6 +87,7 @@ class NichesOptions(PolicyOptions):
             "rank_power": (self.rank_power > 0, "give a number above 0"),
             "fresh": (0 <= self.fresh <= 1, "give a number from 0 to 1"),
             "aimed": (0 <= self.aimed <= 1, "give a number from 0 to 1"),
+            "completed": (self.completed >= 1, "give 1 or more"),
             "lifetime": (self.lifetime >= 0, "give 0 or more"),
             **{name: (getattr(self, name) >= 0, "give 0 or more") for name in WAYS},
         }
@@ -164,9 +167,14 @@ class Niches:
             groups.append((self._keep_new(self._take_pool(number), number), 1))
         missing = count - sum(len(group.tokens) for group, _ in groups)
         if self._aim is not None and self._members is not None and missing > 0:
-            children, is_child = self._aim[1].breed(self._pick(round(self._options.aimed * count)))
-            groups.append((self._keep_new(children.take(is_child), missing), 2))
-            missing -= len(groups[-1][0].tokens)
+            guide, number = self._aim[1], round(options.aimed * count)
+            fresh = self._take_pool(number // 3)
+            for children, is_child in (
+                guide.complete(self._pick(options.completed)),
+                guide.breed(join_sentences(fresh, self._pick(number - len(fresh.tokens)))),
+            ):
+                groups.append((self._keep_new(children.take(is_child), missing), 2))
+                missing -= len(groups[-1][0].tokens)
         for _ in range(MOST_ROUNDS):
             if missing <= 0 or self._members is None:
                 break
