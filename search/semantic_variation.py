@@ -77,7 +77,7 @@ class SemanticVariation:
                     self._pair_ops[slot].append((token, by_code[int(codes[token])]))
         points = len(outputs)
         self._parts = Sentences(np.empty((0, longest), np.int16), np.empty((0, longest), np.int16))
-        self._keys = np.empty(0)
+        self._keys = self._sorted_keys = np.empty(0)
         self._ages = np.empty(0, np.intp)
         self._told = 0
         self._values = np.empty((0, points))
@@ -95,26 +95,22 @@ class SemanticVariation:
         lengths = schedule.afters // count - places
         slots = sentences.slots[:, :time].T
         begins, owners = ((slots >= 0) & (lengths <= self._longest)).nonzero()
-        numbers = schedule.numbers[begins, owners]
-        # One place for each value and slot of the batch.
-        pairs = numbers * self._variation.automaton.num_slots + slots[begins, owners]
-        place_of = np.empty(int(pairs.max(initial=0)) + 1, np.intp)
-        place_of[pairs] = np.arange(len(pairs))
-        chosen = np.unique(place_of[pairs]) if len(pairs) else np.empty(0, np.intp)
+        numbers, kinds = schedule.numbers[begins, owners], slots[begins, owners]
+        # A number for each value and slot tells what is known and what the batch has twice.
         with np.errstate(all="ignore"):
-            known = values[numbers[chosen]]
-            chosen = chosen[np.abs(known).max(1) <= LARGEST]
-        known = values[numbers[chosen]]
-        begins, owners = begins[chosen], owners[chosen]
-        keys = self._key(known, slots[begins, owners])
-        keys, first = np.unique(keys, return_index=True)
-        is_new = np.ones(len(keys), bool)
+            sums = values[: len(schedule.codes) + self._evaluator.num_leaves] @ self._weights
+            keys = _round(sums)[numbers] + kinds * (4 * LARGEST * len(self._weights))
+        is_new = np.isfinite(keys)
         if len(self._keys):
-            ordered = np.sort(self._keys)
-            at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
-            is_new = ordered[at] != keys
-        first = first[is_new]
-        begins, owners, known, keys = begins[first], owners[first], known[first], keys[is_new]
+            at = np.minimum(np.searchsorted(self._sorted_keys, keys), len(self._keys) - 1)
+            is_new &= self._sorted_keys[at] != keys
+        new = is_new.nonzero()[0]
+        keys, first = np.unique(keys[new], return_index=True)
+        first = new[first]
+        known = values[numbers[first]]
+        is_usable = np.abs(known).max(1, initial=0.0) <= LARGEST
+        first, keys, known = first[is_usable], keys[is_usable], known[is_usable]
+        begins, owners = begins[first], owners[first]
         columns = np.arange(self._longest)
         source = np.minimum(begins[:, None] + columns, sentences.tokens.shape[1] - 1)
         is_inside = columns < lengths[begins, owners][:, None]
@@ -131,6 +127,7 @@ class SemanticVariation:
         stays = stays[np.argsort(parts.slots[stays, 0], kind="stable")]
         self._parts, self._values = parts.take(stays), known[stays]
         self._keys, self._ages = all_keys[stays], ages[stays]
+        self._sorted_keys = np.sort(self._keys)
         self._told += 1
         self._half_squares = np.einsum("ij,ij->i", self._values, self._values) / 2
         kinds = self._parts.slots[:, 0]
@@ -138,14 +135,6 @@ class SemanticVariation:
         self._sums, self._lengths = self._values @ self._weights, self._parts.lengths()
         self._slots = [(int(kinds[end - 1]), slice(begin, end)) for begin, end in zip([0, *ends], ends, strict=False)]
         self._orders = {slot: np.argsort(self._sums[stretch], kind="stable") for slot, stretch in self._slots}
-
-    def _key(self, values: Array, slots: NDArray[np.int16]) -> Array:
-        """A number for each row of values and slot, the same to DIGITS digits of the values."""
-        with np.errstate(all="ignore"):
-            sums = values @ self._weights
-            scale = 10.0 ** (DIGITS - np.ceil(np.log10(np.abs(sums))))
-            rounded = np.where(sums == 0, 0.0, np.round(sums * scale) / scale)
-        return np.asarray(rounded + slots * 4 * LARGEST * len(self._weights))
 
     def breed(self, parents: Sentences) -> tuple[Sentences, Flags]:
         """Children: NEAREST of each parent, the nearest ones of all first."""
@@ -290,6 +279,12 @@ class SemanticVariation:
                         is_done[mine] = True
                 wanted[live[~is_done]] = np.nan
         return wanted
+
+
+def _round(sums: Array) -> Array:
+    """To DIGITS significant digits."""
+    scale = 10.0 ** (DIGITS - np.ceil(np.log10(np.abs(sums))))
+    return np.where(sums == 0, 0.0, np.round(sums * scale) / scale)
 
 
 def _count_kinds(tokens: NDArray[np.int16], pad_id: int) -> Indices:

@@ -71,6 +71,11 @@ class BatchEvaluator:
         self._meanings = [instruction_meaning(i) if isinstance(i, Apply) else None for i in tables.instructions]
         self._values = np.empty((0, self.num_points))
 
+    @property
+    def num_leaves(self) -> int:
+        """Values that are known before anything is computed; they are numbered first."""
+        return len(self._leaves)
+
     def evaluate(self, tokens: NDArray[np.integer[Any]]) -> Array:
         """Values [batch, point] of sentences [batch, time], filled up with V behind their ends.
 

@@ -72,9 +72,9 @@ class NichesOptions(PolicyOptions):
     """the part inside a new choice."""
     aimed: float = 0.15
     """Parents of aimed children a batch, as a share of it, where the task says what it wants of a program's values."""
-    completed: int = 3
+    completed: int = 8
     """Parents a batch of which a place is completed exactly, where two known parts can do that."""
-    lifetime: int = 0
+    lifetime: int = 15000
     """Evaluations after which the population dies, times 1, 1, 2, 1, 1, 2, 4, … (luby1993); 0: never."""
 
     def __post_init__(self) -> None:

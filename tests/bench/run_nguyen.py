@@ -12,6 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ FOLDER = Path(__file__).parent / "results"
 
 def run_target(target: Target, seed: int, strategy: str, points: int, evaluations: int) -> dict[str, Any]:
     """One search; what it came to."""
-    space = compile_space(target)
+    space = compile_space(target.num_variables)
     data, outputs = make_data(target, seed, points)
     task = FitArrays(space, Points(("x", "y")[: target.num_variables], np.ascontiguousarray(data.T), outputs, ""))
     began = time.process_time()
@@ -81,10 +82,13 @@ def run_target(target: Target, seed: int, strategy: str, points: int, evaluation
     }
 
 
-def compile_space(target: Target) -> Space:
-    """The space of a target's variables."""
-    start = "start" if target.num_variables == 1 else "two_variables"
-    return dslc.compile(GRAMMAR, start=start, max_tokens=MAX_TOKENS)
+@cache
+def compile_space(num_variables: int) -> Space:
+    """The space of targets of one or two variables; made once, as for a search of any length."""
+    start = "start" if num_variables == 1 else "two_variables"
+    space = dslc.compile(GRAMMAR, start=start, max_tokens=MAX_TOKENS)
+    space.starting_table()
+    return space
 
 
 def write_infix(space: Space, tokens: Sequence[int]) -> str:
