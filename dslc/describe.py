@@ -35,7 +35,8 @@ def describe_space(
     The start is that of `Space.starting_table` with the same arguments; `start_policy` has `kl_to_even`, nats to even
     lengths, and `shares` of the named tokens beside the keys of the format.
 
-    Beside the keys of the format: `choices`, the tokens of each slot; `decisions_per_terminal`, how many tokens are
+    Beside the keys of the format: `populations`, whether many programs are evaluated at once as arrays, or else why not;
+    `choices`, the tokens of each slot; `decisions_per_terminal`, how many tokens are
     sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none renders one.
 
     Example:
@@ -95,6 +96,7 @@ def describe_space(
             },
         },
         "constraints": _describe_constraints(space),
+        "populations": _describe_populations(space),
         "diagnostics": render_json(diagnostics, [space.file.name])["diagnostics"],
     }
 
@@ -215,6 +217,14 @@ def _describe_constraints(space: Space) -> list[dict[str, Any]]:
         }
         for constraint in constraining.constraints
     ]
+
+
+def _describe_populations(space: Space) -> dict[str, Any]:
+    """`arrays` and `order`, in which sentences are programs, or the `reason` why there are no arrays."""
+    tables = space.elementwise
+    if isinstance(tables, str):
+        return {"arrays": False, "order": None, "reason": tables}
+    return {"arrays": True, "order": "postfix" if tables.code_by_token is None else "prefix", "reason": None}
 
 
 def _describe_choices(space: Space) -> list[dict[str, Any]]:

@@ -119,7 +119,9 @@ class SemanticVariation:
         parts = join_sentences(self._parts, Sentences(tokens.astype(np.int16), own.astype(np.int16)))
         all_keys, known = np.concatenate((self._keys, keys)), np.concatenate((self._values, known))
         # Half of what is kept are the simplest of all, the others the youngest.
-        by_size = np.argsort(parts.lengths() + _count_kinds(parts.tokens, self._variation.automaton.pad_id), kind="stable")
+        by_size = np.argsort(
+            parts.lengths() + _count_kinds(parts.tokens, self._variation.automaton.pad_id), kind="stable"
+        )
         others = by_size[self._most // 2 :]
         ages = np.concatenate((self._ages, np.full(len(keys), self._told)))
         youngest = others[np.argsort(-ages[others], kind="stable")[: self._most - self._most // 2]]

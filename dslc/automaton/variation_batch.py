@@ -214,7 +214,9 @@ class BatchVariation:
             done = done + ends - begins
         end = count * self.budget + donors.tokens.size
         source[columns >= done[:, None]] = end
-        tokens = np.concatenate((parents.tokens.ravel(), donors.tokens.ravel(), [self.automaton.pad_id]), dtype=np.int16)
+        tokens = np.concatenate(
+            (parents.tokens.ravel(), donors.tokens.ravel(), [self.automaton.pad_id]), dtype=np.int16
+        )
         slots = np.concatenate((parents.slots.ravel(), donors.slots.ravel(), [-1]), dtype=np.int16)
         return Sentences(tokens.take(source, mode="clip"), slots.take(source, mode="clip")), is_child & (
             done <= self.budget

@@ -312,9 +312,7 @@ class _Walk:
         taken, self.values[begin:] = self.values[begin:], []
         if any(shape.nones):
             raise NotElementwiseError(f"an absent `[...]` of `{shape.rule}` is no value")
-        children = [
-            child for keep, value in zip(shape.keeps, taken, strict=True) for child in (value if keep else ())
-        ]
+        children = [child for keep, value in zip(shape.keeps, taken, strict=True) for child in (value if keep else ())]
         if shape.is_transparent or (shape.is_expanded and len(children) == 1):
             self.values.append(children)
             return

@@ -201,7 +201,15 @@ class Scheduler:
             if is_reversed:
                 _reverse_operands(operands, self._arity.take(kinds))
         bounds = np.concatenate(([0], (levels[1:] != levels[:-1]).nonzero()[0] + 1, [len(chosen)]))
-        return Schedule(kinds.astype(np.intp), operands, bounds[: 1 if not len(chosen) else None], number_of[:batch], number_of.reshape(time, batch), after, last)
+        return Schedule(
+            kinds.astype(np.intp),
+            operands,
+            bounds[: 1 if not len(chosen) else None],
+            number_of[:batch],
+            number_of.reshape(time, batch),
+            after,
+            last,
+        )
 
     @staticmethod
     def _order_operands(
@@ -210,7 +218,9 @@ class Scheduler:
         """Puts the last operand of each op at its place, and those between where they belong."""
         last = operands[1].copy()
         for number, places in enumerate(middle):
-            operands[number + 1] = np.where(arities > number + 2, number_of.take(places, mode="clip"), operands[number + 1])
+            operands[number + 1] = np.where(
+                arities > number + 2, number_of.take(places, mode="clip"), operands[number + 1]
+            )
         for count in range(3, len(operands) + 1):
             has = arities == count
             operands[count - 1, has] = last[has]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dslc.automaton.uniform import Lengths
 from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
-from dslc.controller.rollout import sample_rollout, select_steps
-from dslc.diagnostics import DslcError
+from dslc.controller.rollout import Steps, replay, sample_rollout, select_steps
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.fit_arrays import FitArrays
 from dslc.search.losses import entropy, keep_best, risk_seeking_loss
 from dslc.search.outcome import Candidate
@@ -122,6 +122,15 @@ class Niches:
     def __init__(
         self, space: Space, *, evaluations: int, batch: int, seed: int, device: str, options: NichesOptions
     ) -> None:
+        if space.lowering.automaton.registers is not None:
+            raise DslcError(
+                Diagnostic(
+                    Code.COUNTED_NICHES,
+                    Severity.ERROR,
+                    "the strategy `niches` cannot search a space whose constraints count nodes",
+                    help="use `evolution` or `hybrid`, or state `at_most` and `at_least` otherwise",
+                )
+            )
         self._space, self._options = space, options
         self._generator = np.random.default_rng(derive_seed(seed, "variation"))
         self._variation = BatchVariation(space.lowering.automaton, space.max_tokens, self._generator)
@@ -143,7 +152,9 @@ class Niches:
         self._told = self._batches = self._began = 0
         self._lives = 1
         self._aim: tuple[FitArrays, SemanticVariation] | None = None
-        self._steps: Any = None
+        self._sampled: tuple[NDArray[np.int16], NDArray[np.intp]] | None = None
+        """Of a batch of the policy that is not told yet: all that it said, and which of it was new."""
+        self._steps: Steps | None = None
         self._teachers: tuple[Sentences, NDArray[np.float64]] | None = None
         self._entropy = 0.0
 
@@ -156,7 +167,7 @@ class Niches:
     def ask_tokens(self, count: int) -> NDArray[np.int16]:
         """The next sentences [count, max_tokens], filled up with V behind their ends."""
         groups: list[tuple[Sentences, int]] = []
-        self._steps = None
+        self._steps = self._sampled = None
         options = self._options
         if self._learner is not None and self._batches % (options.generations + 1) == 0:
             groups.append((self._sample_policy(count), 0))
@@ -200,7 +211,7 @@ class Niches:
             arrays, guide = self._aim
             assert arrays.schedule is not None, "the sentences were scored before"
             guide.remember(asked, arrays.schedule, arrays.values)
-        if self._steps is not None:
+        if self._sampled is not None:
             self._learn(rewards[self._origins == 0])
         elif self._learner is not None:
             self._keep_teachers(asked, rewards)
@@ -252,7 +263,7 @@ class Niches:
         rollout = sample_rollout(self._learner.policy, count, self._torch_generator)
         sentences = self._variation.trace(rollout.tokens.cpu().numpy())
         kept = self._find_new(sentences, count)
-        self._steps = (rollout.steps, kept)
+        self._steps, self._sampled = rollout.steps, (sentences.tokens, kept)
         return sentences.take(kept)
 
     def _pick(self, count: int) -> Sentences:
@@ -319,8 +330,10 @@ class Niches:
     def _learn(self, own: NDArray[np.float64]) -> None:
         learner, options = self._learner, self._options
         assert learner is not None
-        steps, kept_rows = self._steps
+        assert self._sampled is not None
+        said, kept_rows = self._sampled
         pad = len(self._space.vocabulary)
+        sentences = [tuple(token for token in row if token != pad) for row in said.tolist()]
         taught: list[tuple[int, ...]] = []
         values: list[float] = []
         if self._teachers is not None:
@@ -335,7 +348,10 @@ class Niches:
             pairs = [(tokens, value) for tokens, value in zip(taught, values, strict=True) if value >= quantile]
             rewards = learner.rewards([float(own[index]) for index in kept] + [value for _, value in pairs])
             _, advantages = keep_best(rewards, 1.0)
-            whole = learner.join(select_steps(steps, kept_rows[kept].tolist()), [tokens for tokens, _ in pairs])
+            rows = kept_rows[kept].tolist()
+            # What was sampled in an earlier session is walked again, which gives the same.
+            steps = self._steps or replay(learner.policy, sentences)
+            whole = learner.join(select_steps(steps, rows), [tokens for tokens, _ in pairs])
             score = learner.score(whole)
             own_entropy = entropy(score.entropies[: len(kept)], whole.is_token[: len(kept)])
             loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * own_entropy
@@ -344,7 +360,7 @@ class Niches:
             nats = float(own_entropy.detach())
             tokens = max(int(whole.lengths[: len(kept)].sum()), 1)
             self._entropy = nats * len(kept) / tokens
-        sentences = [tuple(row) for row in steps.tokens.tolist()]
+        self._steps = self._sampled = None
         if self._watch.has_collapsed(sentences, nats, self._told):
             learner.restart()
 
@@ -370,18 +386,23 @@ class Niches:
         state["niches.torch_generator"] = self._torch_generator.get_state()
         state["niches.seen"] = torch.tensor(np.array(sorted(self._seen), np.uint64).view(np.int64))
         state["niches.rewards"] = torch.tensor(self._rewards)
-        members = self._members
-        for name, group in (("members", members), ("pool", self._pool), ("teachers", (self._teachers or (None,))[0])):
+        if self._sampled is not None:
+            state["niches.said"], state["niches.kept"] = (torch.tensor(part) for part in self._sampled)
+        teachers = None if self._teachers is None else self._teachers[0]
+        groups = {"members": self._members, "pool": self._pool, "teachers": teachers, "asked": self._asked}
+        for name, group in groups.items():
             if group is not None:
                 state[f"niches.{name}"] = torch.tensor(np.stack((group.tokens, group.slots)))
         if self._teachers is not None:
             state["niches.teacher_rewards"] = torch.tensor(self._teachers[1])
         state["niches.sizes"] = torch.tensor(self._sizes)
+        state["niches.origins"] = torch.tensor(self._origins)
         state["numbers"] = {
             "generator": self._generator.bit_generator.state,
             "pool_uses": self._pool_uses,
             "told": [self._told, self._batches, self._began, self._lives],
             "entropy": self._entropy,
+            "repeats": self._repeats,
             "collapse": self._watch.to_json(),
         }
         return state
@@ -403,7 +424,10 @@ class Niches:
         self._pool_uses, self._entropy = numbers["pool_uses"], numbers["entropy"]
         self._told, self._batches, self._began, self._lives = numbers["told"]
         self._watch.load_json(numbers["collapse"])
-        self._asked = self._steps = None
+        self._asked, self._origins = _sentences(state, "niches.asked"), state["niches.origins"].numpy().copy()
+        self._repeats, self._steps, self._sampled = numbers["repeats"], None, None
+        if "niches.said" in state:
+            self._sampled = state["niches.said"].numpy().copy(), state["niches.kept"].numpy().copy()
 
 
 def luby(number: int) -> int:

@@ -45,7 +45,9 @@ OPTIONS: dict[str, dict[str, Any]] = {"risk_seeking": {"preset": "dso"}}
 FOLDER = Path(__file__).parent / "results"
 
 
-def run_target(target: Target, seed: int, strategy: str, points: int, evaluations: int) -> dict[str, Any]:
+def run_target(
+    target: Target, seed: int, strategy: str, points: int, evaluations: int, *, is_aimed: bool = True
+) -> dict[str, Any]:
     """One search; what it came to."""
     space = compile_space(target.num_variables)
     data, outputs = make_data(target, seed, points)
@@ -53,7 +55,7 @@ def run_target(target: Target, seed: int, strategy: str, points: int, evaluation
     began = time.process_time()
     options = OPTIONS.get(strategy, {})
     searcher = make_strategy(strategy, space, evaluations=evaluations, batch=BATCH, seed=seed, options=options)
-    if hasattr(searcher, "aim_at"):
+    if is_aimed and hasattr(searcher, "aim_at"):
         searcher.aim_at(task)
 
     def is_solution(tokens: tuple[int, ...]) -> bool:
@@ -163,11 +165,13 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=20)
     parser.add_argument("--strategy", default="niches")
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
+    parser.add_argument("--rewards-only", action="store_true", help="a strategy sees rewards, no values at the points")
     parser.add_argument("--only-print", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
-    file = FOLDER / f"nguyen_{arguments.strategy}_{arguments.points}_points.jsonl"
+    arm = arguments.strategy + ("_rewards_only" if arguments.rewards_only else "")
+    file = FOLDER / f"nguyen_{arm}_{arguments.points}_points.jsonl"
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     known = {(run["row"], run["seed"]) for run in runs}
     rows = arguments.rows.split(",")
@@ -177,13 +181,22 @@ def main() -> None:
                 if (row, seed) in known:
                     continue
                 target = TARGET_BY_NAME[f"Nguyen-{row}"]
-                run = run_target(target, seed, arguments.strategy, arguments.points, arguments.evaluations)
+                run = run_target(
+                    target,
+                    seed,
+                    arguments.strategy,
+                    arguments.points,
+                    arguments.evaluations,
+                    is_aimed=not arguments.rewards_only,
+                )
                 runs.append(run)
                 with file.open("a") as opened:
                     opened.write(json.dumps(run) + "\n")
                 print(json.dumps(run), flush=True)
     print(find_grammar(GRAMMAR).text)
-    print(f"max_tokens {MAX_TOKENS}, strategy {arguments.strategy}, batch {BATCH}, {arguments.points} points a target\n")
+    print(
+        f"max_tokens {MAX_TOKENS}, strategy {arguments.strategy}, batch {BATCH}, {arguments.points} points a target\n"
+    )
     print(write_table(runs, arguments.seeds))
 
 
