@@ -35,7 +35,7 @@ def describe_space(
     The start is that of `Space.starting_table` with the same arguments; `start_policy` has `kl_to_even`, nats to even
     lengths, and `shares` of the named tokens beside the keys of the format.
 
-    Beside the keys of the format: `populations`, whether many programs are evaluated at once as arrays, or else why not;
+    Beside the keys of the format: `populations`, whether many programs are evaluated at once as arrays, or why not;
     `choices`, the tokens of each slot; `decisions_per_terminal`, how many tokens are
     sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none renders one.
 

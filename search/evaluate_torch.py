@@ -1,4 +1,4 @@
-"""Values of whole populations by torch, on any device: the schedule is made on the CPU, the values where they are wanted.
+"""Values of whole populations by torch: the schedule is made on the CPU, the values on any device.
 
 Functions are those of the emitted source. They can differ from numpy's in the last bit, and so can sums on a GPU.
 """

@@ -58,7 +58,7 @@ class BatchVariation:
         is_choice = (automaton.extra < NO_CHOICE).reshape(num_slots, width)
         self._width = width
         self._more = np.append(left - 1, np.zeros((1, width), np.int16), 0).ravel()
-        """[(slot or the last row behind the end) * width + token] by how many open slots a choice raises their number."""
+        """[slot * width + token, and a last row behind the end] by how much it raises the number of open slots."""
         run_of = automaton.run.reshape(num_slots, width)
         twins: list[list[int]] = []
         wraps: list[list[tuple[int, int, int]]] = []
@@ -76,7 +76,7 @@ class BatchVariation:
         self._num_twins, self._twins = _as_table(twins)
         """[slot * width + token, number] the other tokens of the slot that leave the same run."""
         self._num_wraps, self._wraps = _as_table(wraps, 3)
-        """[slot, number] choices that leave one or two slots of the same kind: token, place of the slot, their number."""
+        """[slot, number] choices that leave one or two slots of the same kind: token, place of the slot, how many."""
 
     def _run_slots(self, position: int) -> list[int]:
         slots = []
@@ -141,7 +141,7 @@ class BatchVariation:
         return Sentences(tokens, parents.slots), count > 0
 
     def insert(self, parents: Sentences, donors: Sentences) -> tuple[Sentences, Flags]:
-        """Each parent with one part put inside a new choice of its slot, beside a part of its donor if it leaves two."""
+        """Each parent with one part put inside a new choice of its slot, beside one of its donor if it leaves two."""
         begins, ends = self._draw_parts(parents)
         rows = _rows(begins)
         slots = parents.slots[rows, begins].astype(np.intp)

@@ -181,7 +181,7 @@ def _find_prefix_codes(
     return codes
 
 
-# --- joining the forms of nodes -----------------------------------------------------------------------------------------
+# --- joining the forms of nodes --------------------------------------------------------------------------------------
 
 Fragments = list[Form]
 """The children that a symbol leaves, each with its form."""

@@ -260,7 +260,7 @@ def _reverse_operands(operands: IndexArray, arities: IndexArray) -> None:
         operands[:count, has] = operands[:count, has][::-1]
 
 
-# --- spaces whose sentences are not in prefix order -----------------------------------------------------------------------
+# --- spaces whose sentences are not in prefix order ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)

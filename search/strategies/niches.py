@@ -1,4 +1,4 @@
-"""A population kept by length, bred as arrays, with a policy that seeds it and learns from it: `hybrid` by the thousand.
+"""A population kept by length, bred as arrays, with a policy that seeds it and learns from it: a hybrid.
 
 For spaces whose programs cost microseconds: batches of hundreds, no object a sentence. The array search
 (`dslc.search.search_arrays`) calls `ask_tokens` and `tell_rewards`; `ask` and `tell` are the same for any engine.
@@ -313,7 +313,7 @@ class Niches:
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._members, self._rewards = (sentences.take(order), rewards[order]) if len(order) else (None, np.empty(0))
 
-    # --- the policy -----------------------------------------------------------------------------------------------------
+    # --- the policy --------------------------------------------------------------------------------------------------
 
     def _keep_teachers(self, asked: Sentences, rewards: NDArray[np.float64]) -> None:
         """The best children since the policy's last batch."""
@@ -364,7 +364,7 @@ class Niches:
         if self._watch.has_collapsed(sentences, nats, self._told):
             learner.restart()
 
-    # --- for any engine -------------------------------------------------------------------------------------------------
+    # --- for any engine ----------------------------------------------------------------------------------------------
 
     def ask(self, count: int) -> list[Candidate]:
         """As `ask_tokens`, an object a sentence."""

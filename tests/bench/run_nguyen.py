@@ -119,9 +119,10 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
-    """Rows with recovery, its interval, NGGP's figure, median evaluations and CPU, and the figures over rows 1 to 11."""
+    """Rows with recovery, its interval, NGGP's, median evaluations and CPU, and the figures over rows 1 to 11."""
     lines = [
-        "| row | target | range | recovered | 95% interval | NGGP | median evaluations | DSO + GP | CPU s, median | ms per 1,000 |",
+        "| row | target | range | recovered | 95% interval | NGGP | median evaluations | DSO + GP | CPU s, median "
+        "| ms per 1,000 |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     medians, shares = [], []
@@ -139,7 +140,8 @@ def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
         seconds = statistics.median(run["seconds"] for run in mine)
         lines.append(
             f"| {row} | `{target.text}` | {target.low} to {target.high} | {recovered} of {len(mine)} seeds "
-            f"| {low:.0%} to {high:.0%}{' (below NGGP)' if is_below else ''} | {'–' if published is None else published} "
+            f"| {low:.0%} to {high:.0%}{' (below NGGP)' if is_below else ''} "
+            f"| {'–' if published is None else published} "
             f"| {median:,.0f} | {DSO_GP[row] * 1000 if row in DSO_GP else '–'} | {seconds:.1f} | {cost:.1f} |"
         )
         if row in DSO_GP:
@@ -150,9 +152,9 @@ def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
         mean = math.exp(statistics.fmean(math.log(median) for median in medians))
         lines.append("")
         lines.append(
-            f"Rows 1 to 11 ({len(medians)} of 11 begun, each with at least {done} of {seeds} seeds): mean recovery "
-            f"{statistics.fmean(shares):.1%}, geometric mean of the median evaluations {mean:,.0f} (a failed run counts "
-            f"{EVALUATIONS:,})."
+            f"Rows 1 to 11 ({len(medians)} of 11 begun, each with at least {done} of {seeds} seeds): mean "
+            f"recovery {statistics.fmean(shares):.1%}, geometric mean of the median evaluations {mean:,.0f} "
+            f"(a failed run counts {EVALUATIONS:,})."
         )
     return "\n".join(lines)
 
