@@ -12,20 +12,25 @@ from dslc.automaton.tables import TokenAutomaton
 
 
 class TorchCounters:
-    """Totals and after vectors of a batch, beside the positions of a `TorchRuntime`; no host synchronisation."""
+    """Totals, after vectors and late maps of a batch, beside the positions of a `TorchRuntime`.
+
+    No host synchronisation.
+    """
 
     def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int, device: torch.device) -> None:
         registers = automaton.registers
         assert registers is not None, "the automaton counts"
-        self._size = registers.size
+        self._size, self._num_stages = registers.size, registers.num_stages
         self._width = automaton.num_tokens + 1
         self._left = budget
 
         def move(array: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Tensor:
             return torch.from_numpy(np.array(array)).to(device)
 
-        self._slot, self._next = move(automaton.slot), move(automaton.next)
-        self._gain, self._rest, self._choice = move(registers.gain), move(registers.rest), move(registers.choice)
+        self._slot, self._is_last = move(automaton.slot), move(automaton.next) == 0
+        self._gain = move(registers.gain).view(-1)
+        self._follow, self._choice = move(registers.follow), move(registers.choice).view(-1, self._size)
+        self._tail = move(registers.tail).to(torch.int64)
         self._add = move(registers.add).to(torch.int64)
         self._slot_choices = move(registers.slot_choices)
         self._choice_of_cell = move(registers.choice_of_cell).view(-1, self._width).to(torch.int64)
@@ -33,14 +38,19 @@ class TorchCounters:
         end = move(registers.end)
         self._after = end.repeat(batch_size, 1)
         self._kept = end.repeat(batch_size * (budget + 2), 1)
+        same = torch.arange(self._num_stages + 1, device=device)
+        self._late = same.repeat(batch_size, 1)
+        self._kept_late = same.repeat(batch_size * (budget + 2), 1)
         self._joined: Int32[Tensor, "batch total"] | None = None
 
     def _join(self, top: Int32[Tensor, "batch"]) -> Int32[Tensor, "batch total"]:
-        """The after vectors of the slots to fill: of what follows them in their run, and of the run."""
+        """The after vectors behind the slots to fill: of what follows them in their run, and of the run."""
         if self._joined is None:
-            rest = self._rest.index_select(0, self._next.index_select(0, top))
-            ways = self._after.index_select(1, self._add[:, :-1].reshape(-1)).view(len(top), self._size + 1, self._size)
-            self._joined = (ways + rest[:, None]).amin(2).clamp_(max=NEVER_TOKENS)
+            follow = self._follow.index_select(0, top)
+            shape = (len(top), -1, self._num_stages, self._size)
+            ways = self._after.index_select(1, self._add[:-1, :-1].reshape(-1)).view(shape)
+            joined = (ways + follow[:, None]).amin(3).clamp_(max=NEVER_TOKENS).view(len(top), self._size)
+            self._joined = torch.nn.functional.pad(joined, (0, 1), value=NEVER_TOKENS)
         return self._joined
 
     def restrict(self, mask: Bool[Tensor, "batch token"], top: Int32[Tensor, "batch"]) -> None:
@@ -48,6 +58,7 @@ class TorchCounters:
         reached = self._join(top).gather(1, self._add.index_select(0, self._totals)[:, :-1])
         slot = self._slot.index_select(0, top)
         rows = self._slot_choices.index_select(0, slot)
+        rows = rows * self._num_stages + (self._totals % self._num_stages)[:, None]
         needs = self._choice.index_select(0, rows.view(-1)).view(*rows.shape, self._size)
         is_allowed = (needs + reached[:, None]).amin(2) <= self._left
         within = is_allowed.gather(1, self._choice_of_cell.index_select(0, slot))
@@ -57,16 +68,25 @@ class TorchCounters:
     def count(self, top: Int32[Tensor, "batch"], cell: Int[Tensor, "batch"]) -> None:
         """Takes the choices of some cells, before the positions move."""
         self._join(top)
-        gain = self._gain.index_select(0, cell) * (top > 0)
-        self._totals = self._add[self._totals, gain.to(torch.int64)]
+        gain = self._gain.index_select(0, cell * self._num_stages + self._totals % self._num_stages)
+        self._totals = torch.where(top > 0, self._add[self._totals, gain.to(torch.int64)], self._totals)
+        tail = self._tail.index_select(0, top)
+        is_last = self._is_last.index_select(0, top)[:, None]
+        # What changes when the slot is filled; where it is the last of its run, what is late comes right behind.
+        self._leaving = torch.where(is_last, self._late.gather(1, tail), tail)
         self._left -= 1
 
     def push(self, place: Int[Tensor, "batch"]) -> None:
         """Keeps the after vectors beside the return addresses that are written."""
         self._kept[place] = self._after
+        self._kept_late[place] = self._late
 
     def pop(self, popped_from: Int[Tensor, "batch"], enters: Bool[Tensor, "batch"]) -> None:
         """The after vectors of the next slots: of the runs that open, or as kept beside the popped addresses."""
         assert self._joined is not None, "choices are counted first"
         self._after = torch.where(enters[:, None], self._joined, self._kept.index_select(0, popped_from))
         self._joined = None
+        stage = self._totals % self._num_stages
+        reached = self._leaving.gather(1, stage[:, None])[:, 0]
+        self._totals = torch.where(enters, self._totals, self._totals + reached - stage)
+        self._late = torch.where(enters[:, None], self._leaving, self._kept_late.index_select(0, popped_from))

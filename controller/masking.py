@@ -140,6 +140,15 @@ class TorchRuntime:
             torch.where(enters, tokens, self._parents.index_select(0, popped_from), out=self.parent)
             torch.where(enters, self._none, self._siblings.index_select(0, popped_from), out=self.sibling)
 
+    def observe(
+        self, previous: Int32[Tensor, "batch"]
+    ) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
+        """What a policy sees at the step that comes, as copies: `previous`, slot, parent, sibling; and the mask's rows.
+
+        Needs `track`.
+        """
+        return torch.stack((previous, self.slot, self.parent, self.sibling), 1), self.rows()
+
     def is_done(self) -> Bool[Tensor, "batch"]:
         """True where the sentence is finished."""
         return self.top == 0
@@ -188,6 +197,13 @@ class NumpyRuntime:
     def advance(self, tokens: Int[Tensor, "batch"]) -> None:
         """See `TorchRuntime`."""
         self._runtime.advance(tokens.numpy())
+
+    def observe(
+        self, previous: Int32[Tensor, "batch"]
+    ) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
+        """See `TorchRuntime`."""
+        runtime = self._runtime
+        return torch.from_numpy(runtime.features(previous.numpy())), torch.from_numpy(runtime.rows().copy())
 
     def is_done(self) -> Bool[Tensor, "batch"]:
         """See `TorchRuntime`."""

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dslc.automaton.starting import StartingTable
 from dslc.automaton.tables import TokenAutomaton
+from dslc.controller.heads import PolicyHeads
 from dslc.controller.masking import AutomatonTensors, Runtime, check_rows, make_runtime
 from dslc.controller.presets import SMALL, Input, Preset
 
@@ -33,6 +34,8 @@ class RecurrentPolicy(nn.Module):
     fresh policy is exactly the table's distribution. `row` is a row of `automaton.mask`, which this class refines:
     its rows are by (slot, slack) as finely as the table's, so that one index gives both what is allowed and where it
     starts.
+
+    Tokens with a head of their own (see `dslc.controller.heads`) have its score in the place of theirs in W h + b.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class RecurrentPolicy(nn.Module):
         self.position = nn.Parameter(torch.zeros(max(num_positions, 1), preset.embedding_size))
         self.lstm = nn.LSTM(preset.embedding_size, preset.hidden_size, preset.num_layers)
         self.output = nn.Linear(preset.hidden_size, width)
+        self.heads = PolicyHeads(automaton.heads, preset)
         self._initialise(torch.Generator().manual_seed(seed))
         self.to(device)
         is_cpu = torch.device(device).type == "cpu"
@@ -116,6 +120,7 @@ class RecurrentPolicy(nn.Module):
                 weights.zero_()
             else:
                 weights.uniform_(-limit, limit, generator=generator)
+        self.heads.initialise(preset, generator)
 
     @property
     def device(self) -> torch.device:
@@ -127,19 +132,33 @@ class RecurrentPolicy(nn.Module):
         return make_runtime(self.automaton, batch_size, self.budget, self.device, track=True, tables=self._tables)
 
     def forward(
-        self, inputs: Int32[Tensor, "batch time feature"], rows: Int32[Tensor, "batch time"]
+        self,
+        inputs: Int32[Tensor, "batch time feature"],
+        rows: Int32[Tensor, "batch time"],
+        finished: Int32[Tensor, "batch time rule"] | None = None,
+        *,
+        is_twice_differentiable: bool = False,
     ) -> Float[Tensor, "batch time token"]:
         """Logits of recorded steps, all at once; disallowed tokens are not yet masked.
 
         Args:
             inputs: In the order of FEATURES.
             rows: Rows of `automaton.mask`.
+            finished: Nodes that are finished before each step, where the space has heads.
+            is_twice_differentiable: Slower, the same numbers; without it there are first derivatives only.
         """
         batch, time, _ = inputs.shape
         ids = self.feature_ids(inputs.transpose(0, 1)).reshape(time * batch, -1)
-        embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
+        if is_twice_differentiable:
+            embedded = functional.embedding(ids, self.embedding).sum(1).view(time, batch, -1)
+        else:
+            embedded = functional.embedding_bag(ids, self.embedding, mode="sum").view(time, batch, -1)
         hidden, _ = self.lstm(embedded + self._position_rows(time)[:, None])
         logits: Tensor = self.output(hidden).transpose(0, 1)
+        if self.automaton.heads is not None:
+            assert finished is not None, "a head asks about finished nodes"
+            previous = inputs[:, :, FEATURES.index(Input.PREVIOUS)]
+            logits = self.heads.write_logits(logits, hidden.transpose(0, 1), previous, finished)
         return logits + functional.embedding(rows, self.start_logits)
 
     def feature_ids(self, inputs: Int32[Tensor, "*rows feature"]) -> Int32[Tensor, "*rows used"]:

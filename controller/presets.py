@@ -80,7 +80,8 @@ ZOPH2017 = Preset(
 A two-layer LSTM of 35 units a layer, all weights uniform in [-0.08, 0.08], Adam at 0.0006, the sampled token fed as
 the next input. The size of the embedding is not given; it equals the units. The paper has a softmax for each kind of
 decision; here one output layer is masked to the tokens allowed, which is the same function, since no token belongs to
-two slots of its space.
+two slots of its space. Skip connections have the head of its section 3.3 (`dslc.controller.heads`), whose weights start
+like all others.
 """
 
 BELLO2017 = Preset(

@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
-from dslc.controller.masking import Runtime, masked_divergence, masked_entropy, masked_log_softmax
+from dslc.controller.heads import HeadStepper
+from dslc.controller.masking import masked_divergence, masked_entropy, masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.stepper import Stepper
+from dslc.controller.tracking import make_tracker
 
 CHECK_EVERY = 16
 """Steps between two looks whether all sequences are done; on a GPU each look waits for the device."""
@@ -31,6 +33,8 @@ class Steps:
     """Rows of the policy's mask."""
     allowed: Bool[Tensor, "batch time token"] | None = None
     """The mask itself, where the space counts nodes: then its rows allow more than the counters do."""
+    finished: Int32[Tensor, "batch time rule"] | None = None
+    """Nodes of each rule that a head asks about, finished before each step; None in a space without heads."""
 
     @property
     def is_token(self) -> Bool[Tensor, "batch time"]:
@@ -87,10 +91,14 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     """
     runtime = policy.make_runtime(batch_size)
     stepper = Stepper(policy, batch_size)
+    heads = None
+    if policy.automaton.heads is not None:
+        heads = HeadStepper(policy.heads, policy.automaton.num_tokens, batch_size, policy.budget, policy.device)
     start_logits = policy.blocked_logits
     previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
     masks: list[Tensor] = []
+    finished: list[Tensor] = []
     for start in range(0, policy.budget, CHECK_EVERY):
         if start >= policy.automaton.min_tokens and bool(runtime.is_done().all()):
             break
@@ -98,15 +106,22 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         draws = torch.rand((len(steps), batch_size, 1), generator=generator, device=policy.device)
         distributions = []
         for position in steps:
-            seen, row = observe(runtime, previous)
-            logits = stepper.step(seen, position)
-            logits += start_logits.index_select(0, row)
+            seen, row = runtime.observe(previous)
+            if heads is None:
+                logits = stepper.step(seen, position, row)
+            else:
+                logits = stepper.step(seen, position)
+                finished.append(heads.tracker.finished)
+                heads.write_logits(logits, stepper.hidden, previous, position)
+                logits += start_logits.index_select(0, row)
             if policy.automaton.registers is not None:
                 masks.append(runtime.mask().clone())
                 logits.masked_fill_(~masks[-1], -torch.inf)
             probs = torch.softmax(logits, -1)
             previous = draw_tokens(probs, draws[position - start])
             runtime.advance(previous)
+            if heads is not None:
+                heads.tracker.advance(previous)
             inputs.append(seen)
             rows.append(row)
             tokens.append(previous)
@@ -117,20 +132,12 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         log_probs.append(probs.gather(2, chosen[:, :, None])[:, :, 0].log_())
         entropies.append(torch.special.entr(probs).sum(-1))
     assert bool(runtime.is_done().all()), "the mask let a sequence pass its budget unfinished"
-    recorded = _gather_steps(policy, tokens, inputs, rows, masks, batch_size)
+    recorded = _gather_steps(policy, tokens, inputs, rows, masks, finished, batch_size)
     time = recorded.tokens.shape[1]
     if not time:
         nothing = torch.zeros((batch_size, 0), device=policy.device)
         return Rollout(recorded, nothing, nothing)
     return Rollout(recorded, torch.cat(log_probs, 1)[:, :time], torch.cat(entropies, 1)[:, :time])
-
-
-def observe(
-    runtime: Runtime, previous: Int32[Tensor, "batch"]
-) -> tuple[Int32[Tensor, "batch feature"], Int32[Tensor, "batch"]]:
-    """Inputs and mask rows of the step that comes, as copies."""
-    inputs = torch.stack((previous, runtime.slot, runtime.parent, runtime.sibling), 1)
-    return inputs, runtime.rows().clone()
 
 
 def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "batch 1"]) -> Int32[Tensor, "batch"]:
@@ -176,16 +183,22 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     previous = torch.full((len(padded),), pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows = [], []
     masks: list[Tensor] = []
+    finished: list[Tensor] = []
+    heads = policy.automaton.heads
+    tracker = None if heads is None else make_tracker(heads.marks, len(padded), policy.budget, policy.device)
     for column in columns:
-        seen, row = observe(runtime, previous)
+        seen, row = runtime.observe(previous)
         if policy.automaton.registers is not None:
             masks.append(runtime.mask().clone())
         runtime.advance(column)
+        if tracker is not None:
+            finished.append(tracker.finished)
+            tracker.advance(column)
         previous = column
         inputs.append(seen)
         rows.append(row)
     assert bool(runtime.is_done().all()), "a replayed sequence is not a whole sentence"
-    return _gather_steps(policy, list(columns), inputs, rows, masks, len(padded))
+    return _gather_steps(policy, list(columns), inputs, rows, masks, finished, len(padded))
 
 
 def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPolicy | None = None) -> Score:
@@ -200,11 +213,11 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
         nothing = torch.zeros(steps.tokens.shape, device=policy.device)
         return Score(nothing, nothing, None if reference is None else nothing)
     mask = policy.mask[steps.rows] if steps.allowed is None else steps.allowed
-    log_probs = masked_log_softmax(policy(steps.inputs, steps.rows), mask)
+    log_probs = masked_log_softmax(policy(steps.inputs, steps.rows, steps.finished), mask)
     chosen = log_probs.gather(2, steps.tokens.to(torch.int64)[:, :, None])[:, :, 0]
     divergences = None
     if reference is not None:
-        other = masked_log_softmax(reference(steps.inputs, steps.rows), mask)
+        other = masked_log_softmax(reference(steps.inputs, steps.rows, steps.finished), mask)
         divergences = masked_divergence(log_probs, other, mask)
     return Score(chosen, masked_entropy(log_probs, mask), divergences)
 
@@ -215,8 +228,10 @@ def select_steps(steps: Steps, chosen: Sequence[int]) -> Steps:
     lengths = steps.lengths.index_select(0, index)
     time = int(lengths.max()) if len(index) else 0
     tokens, inputs, rows = (part.index_select(0, index)[:, :time] for part in (steps.tokens, steps.inputs, steps.rows))
-    allowed = None if steps.allowed is None else steps.allowed.index_select(0, index)[:, :time]
-    return Steps(tokens, lengths, inputs, rows, allowed)
+    allowed, finished = (
+        None if part is None else part.index_select(0, index)[:, :time] for part in (steps.allowed, steps.finished)
+    )
+    return Steps(tokens, lengths, inputs, rows, allowed, finished)
 
 
 def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:
@@ -244,7 +259,17 @@ def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:
             filled[:, mask.shape[1] :, pad_id] = True
             longer.append(filled)
         allowed = torch.cat(longer)
-    return Steps(tokens, torch.cat((first.lengths, second.lengths)), inputs, rows, allowed)
+    finished = None
+    if first.finished is not None and second.finished is not None:
+        finished = torch.cat([_stay(numbers, time) for numbers in (first.finished, second.finished)])
+    return Steps(tokens, torch.cat((first.lengths, second.lengths)), inputs, rows, allowed, finished)
+
+
+def _stay(finished: Int32[Tensor, "batch short rule"], time: int) -> Int32[Tensor, "batch time rule"]:
+    """After the end nothing more is finished."""
+    batch, short, rules = finished.shape
+    last = finished[:, -1:] if short else finished.new_zeros(batch, 1, rules)
+    return torch.cat((finished, last.expand(-1, time - short, -1)), 1)
 
 
 def _gather_steps(
@@ -253,15 +278,24 @@ def _gather_steps(
     inputs: list[Tensor],
     rows: list[Tensor],
     masks: list[Tensor],
+    finished: list[Tensor],
     batch_size: int,
 ) -> Steps:
     """Time-major lists as [batch, time], cut after the longest sequence."""
     is_counting = policy.automaton.registers is not None
+    heads = policy.automaton.heads
     if not tokens or not batch_size:
         empty = torch.zeros((batch_size, 0), dtype=torch.int32, device=policy.device)
         lengths = torch.zeros(batch_size, dtype=torch.int64, device=policy.device)
         nothing = torch.zeros((batch_size, 0, policy.automaton.num_tokens + 1), dtype=torch.bool, device=policy.device)
-        return Steps(empty, lengths, empty[:, :, None].expand(-1, -1, 4), empty, nothing if is_counting else None)
+        return Steps(
+            empty,
+            lengths,
+            empty[:, :, None].expand(-1, -1, 4),
+            empty,
+            nothing if is_counting else None,
+            None if heads is None else empty[:, :, None].expand(-1, -1, len(heads.marks.rules)),
+        )
     all_tokens = torch.stack(tokens, 1)
     lengths = (all_tokens != policy.automaton.pad_id).sum(1)
     time = int(lengths.max())
@@ -271,4 +305,5 @@ def _gather_steps(
         inputs=torch.stack(inputs, 1)[:, :time].contiguous(),
         rows=torch.stack(rows, 1)[:, :time].contiguous(),
         allowed=torch.stack(masks, 1)[:, :time].contiguous() if is_counting else None,
+        finished=None if heads is None else torch.stack(finished, 1)[:, :time].to(torch.int32),
     )

@@ -29,7 +29,8 @@ class Stepper:
         self._recurrent = [weights[f"weight_hh_l{layer}"].t().contiguous() for layer in layers]
         self._upward = [weights[f"weight_ih_l{layer}"].t().contiguous() for layer in layers]
         self._output = policy.output.weight.detach().t().contiguous()
-        self._output_bias = policy.output.bias.detach()
+        self._starts = policy.blocked_logits + policy.output.bias.detach()
+        self._bias = policy.output.bias.detach()
         self._feature_ids = policy.feature_ids
         num_features = len(policy.feature_offsets)
         self._bags = torch.arange(0, batch_size * num_features, num_features, dtype=torch.int32, device=device)
@@ -39,12 +40,20 @@ class Stepper:
         self._sigmoids = self._gates[:, : 3 * size]
         self._parts = self._gates.chunk(4, 1)
 
-    def step(self, inputs: Int32[Tensor, "batch feature"], position: int) -> Float[Tensor, "batch token"]:
-        """What the network adds to the starting logits of the next step.
+    @property
+    def hidden(self) -> Float[Tensor, "batch hidden"]:
+        """State that the last step's output was made from; the next step overwrites it."""
+        return self._hidden[-1]
+
+    def step(
+        self, inputs: Int32[Tensor, "batch feature"], position: int, rows: Int32[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch token"]:
+        """Logits of the next step, -inf where the rows allow nothing.
 
         Args:
             inputs: In the order of `dslc.controller.policy.FEATURES`.
             position: Number of tokens that precede.
+            rows: Rows of the policy's mask; None for what the network adds to the starting logits, unmasked.
         """
         gates = self._gates
         into, keep, out, new = self._parts
@@ -64,7 +73,9 @@ class Stepper:
             new.tanh_()
             cell.mul_(keep).addcmul_(into, new)
             torch.tanh(cell, out=hidden).mul_(out)
-        return torch.addmm(self._output_bias, self._hidden[-1], self._output)
+        if rows is None:
+            return torch.addmm(self._bias, self._hidden[-1], self._output)
+        return self._starts.index_select(0, rows).addmm_(self._hidden[-1], self._output)
 
 
 def _order_gates(weight: Tensor) -> Tensor:

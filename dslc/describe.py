@@ -15,6 +15,7 @@ from dslc.automaton.uniform import uniform_log_prob
 from dslc.checks import CHECKS
 from dslc.checks.sizes import claim_holds, claimed_count, size_claims
 from dslc.diagnostics import DslcError, render_json
+from dslc.language.anchor_names import yes_literal
 from dslc.language.self_embedding import find_self_embedding
 from dslc.program.tree import Leaf, ParseTree
 from dslc.space import Lengths, Program, Space
@@ -33,11 +34,12 @@ def describe_space(
     """The document dslc.info/1: vocabulary, slots, kinds of rules, ambiguity, exact counts, where a policy starts.
 
     The start is that of `Space.starting_table` with the same arguments; `start_policy` has `kl_to_even`, nats to even
-    lengths, and `shares` of the named tokens beside the keys of the format.
+    lengths, `table`, which one is used, and `shares` of the named tokens beside the keys of the format.
 
-    Beside the keys of the format: `populations`, whether many programs are evaluated at once as arrays, or why not;
-    `choices`, the tokens of each slot; `decisions_per_terminal`, how many tokens are
-    sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none renders one.
+    Beside the keys of the format: `choices`, the tokens of each slot; `anchors`, which decisions ask about which nodes;
+    `populations`, whether many programs are evaluated at once as arrays, or why not; `decisions_per_terminal`, how many
+    tokens are sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none
+    renders one.
 
     Example:
         >>> import dslc
@@ -48,7 +50,6 @@ def describe_space(
     pragmas = space.compilation.grammar.pragmas
     ambiguity = space.ambiguity
     table = space.starting_table(start_table, target_length=target_length, target_shares=target_shares)
-    is_tuned = target_length is not None or bool(target_shares)
     claims = [
         {
             "size": claim.text,
@@ -90,12 +91,13 @@ def describe_space(
             "criticality": criticality(lowering.automaton),
             "kl_to_uniform": table.kl_to_uniform,
             "kl_to_even": table.kl_to_even,
-            "table": "projected" if is_tuned else start_table,
+            "table": table.kind,
             "shares": {
                 name: expected_share(table, find_tokens(lowering.automaton, name)) for name in target_shares or {}
             },
         },
         "constraints": _describe_constraints(space),
+        "anchors": _describe_anchors(space),
         "populations": _describe_populations(space),
         "diagnostics": render_json(diagnostics, [space.file.name])["diagnostics"],
     }
@@ -216,6 +218,20 @@ def _describe_constraints(space: Space) -> list[dict[str, Any]]:
             "unfused": unfused if constraint.kind.is_inherited else [],
         }
         for constraint in constraining.constraints
+    ]
+
+
+def _describe_anchors(space: Space) -> list[dict[str, Any]]:
+    """Which decisions ask about which nodes, in order of writing."""
+    literals = {terminal.name: terminal.literals for terminal in space.compilation.grammar.terminals}
+    return [
+        {
+            "terminal": anchor.terminal,
+            "rule": anchor.rule,
+            "yes": literals[anchor.terminal][yes_literal(literals[anchor.terminal])].text,
+            "line": anchor.span.location.line if anchor.span is not None else None,
+        }
+        for anchor in space.compilation.grammar.pragmas.anchors
     ]
 
 

@@ -53,7 +53,6 @@ class Code(Enum):
     PRIORITY = "DSLC122"
     BAD_PRAGMA = "DSLC123"
     UNKNOWN_PRAGMA = "DSLC124"
-    PRAGMA_NOT_AVAILABLE = "DSLC125"
     DUPLICATE_PRAGMA = "DSLC126"
     PRAGMA_IN_RULE = "DSLC127"
     MISSING_START = "DSLC128"
@@ -67,6 +66,10 @@ class Code(Enum):
     NOTHING_TO_CHANGE = "DSLC136"
     COLLIDING_OPTIONALS = "DSLC137"
     CONSTRAINT_NAME = "DSLC141"
+    REFERENCE_LITERAL = "DSLC142"
+    REFERENCE_TWICE = "DSLC143"
+    ANCHOR_NAME = "DSLC146"
+    ANCHOR_DECISION = "DSLC147"
     # 2xx: grammar meaning
     UNKNOWN_START = "DSLC201"
     DEFAULT_BUDGET = "DSLC202"
@@ -76,7 +79,12 @@ class Code(Enum):
     CYCLIC_RULE = "DSLC206"
     SIZE_CLAIM_WRONG = "DSLC207"
     EQUAL_TREES = "DSLC208"
+    SHARED_TEXT = "DSLC209"
+    RUN_TOGETHER = "DSLC210"
+    SUPERCRITICAL = "DSLC211"
+    ONE_SPELLING = "DSLC212"
     CONSTRAINT_UNDECIDED = "DSLC221"
+    INCREASING_NESTED = "DSLC222"
     # 3xx: automaton, sampling, sentences
     AMBIGUOUS_TEXT = "DSLC301"
     SENTENCE_OVER_BUDGET = "DSLC302"
@@ -153,6 +161,16 @@ class Code(Enum):
     DATA_UNREADABLE = "DSLC631"
     BAD_DATA = "DSLC632"
     MISSING_COLUMN = "DSLC633"
+    NOT_RECORDED = "DSLC634"
+    TASK_NOT_IMPORTABLE = "DSLC651"
+    WORKER_DIED = "DSLC652"
+    CHILD_TOO_SLOW = "DSLC653"
+    CHILD_TOO_LARGE = "DSLC654"
+    WORKER_FAILED = "DSLC655"
+    SETTING_FIXED = "DSLC656"
+    CANNOT_RECORD = "DSLC657"
+    SETTING_CHANGED = "DSLC658"
+    NO_CLUSTER = "DSLC659"
     COUNTED_NICHES = "DSLC671"
     FILE_EXISTS = "DSLC681"
     USAGE = "DSLC682"
@@ -275,12 +293,16 @@ def _excerpt(span: Span) -> tuple[str, int, int]:
     line = span.file.line_text(location.line)
     first = location.column - 1
     last = end.column - 1 if end.line == location.line else len(line)
+    # Only what is near is looked at: a line can have a million characters.
+    skipped = max(0, first - 2 * _MAX_EXCERPT)
+    line = line[skipped : first + 3 * _MAX_EXCERPT]
+    first, last = first - skipped, last - skipped
     shown = [" " * 4 if character == "\t" else _printable(character) for character in line]
     before = ""
-    if sum(map(_columns, shown)) > _MAX_EXCERPT:
+    if skipped or sum(map(_columns, shown)) > _MAX_EXCERPT:
         left = max(0, min(first - _MAX_EXCERPT // 3, len(shown) - _MAX_EXCERPT))
         right = left + _MAX_EXCERPT
-        before = "…" if left else ""
+        before = "…" if skipped + left else ""
         shown = shown[left:right] + ["…"] * (right < len(shown))
         first, last = first - left, min(last - left, len(shown))
     start = _columns(before) + sum(map(_columns, shown[:first]))

@@ -39,8 +39,10 @@ class Limit(Enum):
     """Of an automaton."""
     POSITIONS = ("positions", 2_097_152)
     """Of an automaton."""
-    TABLE_CELLS = ("table_cells", 134_217_728)
-    """Of the choice tables and the mask together."""
+    FIRST_TOKENS = ("first_tokens", 300_000)
+    """Of all rules together, repetitions written out, that one token chooses with its first literal."""
+    TABLE_CELLS = ("table_cells", 12_500_000)
+    """Of the choice tables and the mask together: 50 MB."""
     SAVED_BYTES = ("saved_bytes", 1_073_741_824)
     """Of what a saved space holds, unpacked."""
 

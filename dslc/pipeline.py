@@ -9,9 +9,11 @@ from pathlib import Path
 from dslc.automaton.constrain import constrain_grammar
 from dslc.automaton.longest import longest_sentence
 from dslc.automaton.lower import Lowering, lower_grammar
+from dslc.automaton.mark_nodes import Reference, make_heads
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.grammars import grammar_names, grammar_text
 from dslc.language.analyze import Facts, analyze_grammar
+from dslc.language.constraints import ConstraintKind
 from dslc.language.grammar import BnfGrammar, Grammar
 from dslc.language.normalize import normalize_grammar
 from dslc.language.read_file import read_file
@@ -97,7 +99,12 @@ def compile_start(
         if texts is not None and texts.facts is not None:  # a limited depth leaves a finite language
             facts = replace(facts, is_finite=texts.facts.is_finite)
     if budget is not None:
-        lowering = lower_grammar(facts, max_budget=budget, constraints=constraints)
+        try:
+            lowering = _lower(grammar, facts, budget)
+        except DslcError as error:
+            if max_tokens is not None:
+                raise
+            raise DslcError(_at_budget_line(grammar, each) for each in error.diagnostics) from None
         return Compilation(grammar, bnf, facts, lowering, budget, diagnostics)
     if not facts.is_finite:
         note = Diagnostic(
@@ -107,11 +114,33 @@ def compile_start(
             span=facts.trimmed.rule_by_name[start].span,
             help="add a line such as `//! max_tokens 40`, or give --max-tokens",
         )
-        lowering = lower_grammar(facts, max_budget=DEFAULT_BUDGET, constraints=constraints)
+        lowering = _lower(grammar, facts, DEFAULT_BUDGET)
         return Compilation(grammar, bnf, facts, lowering, DEFAULT_BUDGET, (*diagnostics, note))
-    lowering = lower_grammar(facts, max_budget=MAX_DEFAULT_BUDGET, constraints=constraints)
+    lowering = _lower(grammar, facts, MAX_DEFAULT_BUDGET)
     longest = longest_sentence(lowering.automaton)
     return Compilation(grammar, bnf, facts, lowering, min(longest, MAX_DEFAULT_BUDGET), diagnostics)
+
+
+def _lower(grammar: Grammar, facts: Facts, max_budget: int) -> Lowering:
+    """The automaton, with the heads that a policy has over it."""
+    lowering = lower_grammar(facts, max_budget=max_budget, constraints=grammar.pragmas.constraints)
+    pragmas = grammar.pragmas
+    references = [
+        Reference(each.subject.name, each.outer.name, each.number)
+        for each in pragmas.constraints
+        if each.kind is ConstraintKind.REF and each.outer is not None
+    ]
+    if not pragmas.anchors and not references:
+        return lowering
+    heads = make_heads(lowering, pragmas.anchors, references)
+    return replace(lowering, automaton=replace(lowering.automaton, heads=heads))
+
+
+def _at_budget_line(grammar: Grammar, diagnostic: Diagnostic) -> Diagnostic:
+    """A budget that is too small, with the place where the file states it."""
+    if diagnostic.code is not Code.BUDGET_TOO_SMALL or diagnostic.span is not None:
+        return diagnostic
+    return replace(diagnostic, span=grammar.pragmas.spans.get("max_tokens"))
 
 
 def _check_start(grammar: Grammar, start: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
@@ -14,6 +15,8 @@ from dslc.search.stopping import StopRule
 
 MAX_EVALUATIONS = 1_000_000_000
 """Most samples of one search; a limit on the settings only, to catch a slipped digit."""
+MAX_WORKERS = 1024
+"""Most worker processes of one search; each has some 300 MB, so a larger number is a slip too."""
 FAILURES_THAT_STOP = 10
 """Distinct failed children of one code, before the first success, that end a run: a broken task shows at once."""
 
@@ -53,9 +56,19 @@ class SearchConfig:
     device: str = "cpu"
     """Where controller and children run: `cpu`, `cuda` or `cuda:N`."""
     workers: int = 0
-    """Worker processes; 0: children run one after the other in this process, the only choice so far."""
+    """Worker processes, 0 to 1024; 0: children run one after the other in this process, or, with `ray`, a worker for
+    each CPU or GPU of the cluster. The history is the same for every number."""
     child_threads: int = 1
     """CPU threads of torch for controller and children, 1 to 256; rewards can depend on it."""
+    child_seconds: float | None = None
+    """Wall-clock time of a child in s, above 0, after which it fails and all that it started ends; needs workers."""
+    child_memory: int | None = None
+    """Resident memory of a worker and all that its child started, in MB, 1 to 1e9, past which the child fails; needs
+    workers. It is measured 20 times a second, so a child may be a little past it before it is ended."""
+    ray: str | None = None
+    """Ray cluster that the children run on: its address, or `local` for one on this machine; None: no cluster."""
+    halving: Sequence[float] = ()
+    """Shares of full training that children are promoted through, rising to 1; empty: each is trained in full."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the task, such as `epochs`; the task names those that it knows."""
     strategy_options: Mapping[str, Any] = field(default_factory=dict)
@@ -71,8 +84,10 @@ class SearchConfig:
             *_check_range("batch", self.batch, 1, max(1, self.evaluations) if _is_int(self.evaluations) else 1),
             *_check_range("control", self.control, 0, MAX_EVALUATIONS),
             *_check_range("seed", self.seed, 0, 2**63 - 1),
-            *_check_range("workers", self.workers, 0, 0),
+            *_check_range("workers", self.workers, 0, MAX_WORKERS),
             *_check_range("child_threads", self.child_threads, 1, 256),
+            *_check_limits(self),
+            *_check_halving(self.halving),
             *(problem for name, value in self.until.items() for problem in _check_until(StopRule(name), value)),
         ]
         if not isinstance(self.device, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
@@ -83,7 +98,7 @@ class SearchConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
         mappings = {name: dict(getattr(self, name)) for name in ("options", "strategy_options", "until")}
-        return {**asdict(self), **mappings}
+        return {**asdict(self), **mappings, "halving": list(self.halving)}
 
 
 def make_config(
@@ -101,6 +116,35 @@ def make_config(
     if control is None:
         control = evaluations // 2 if has_count else 0
     return SearchConfig(task=task, evaluations=evaluations, batch=batch, control=control, **settings)
+
+
+CHANGEABLE = ("workers", "child_seconds", "child_memory", "ray")
+"""Settings that a resumed run may change: where children run and what they may use, none of which makes a sample."""
+
+
+def change_settings(config: SearchConfig, given: Mapping[str, Any]) -> SearchConfig:
+    """The settings of a run that goes on, with those of `given` that it may change put over them.
+
+    Raises:
+        DslcError: DSLC604 for an unknown setting, DSLC656 for one that is fixed and differs, DSLC605 for a value out of
+            range.
+    """
+    recorded = config.to_json()
+    reject_unknown("setting", given, recorded)
+    fixed = [name for name, value in given.items() if name not in CHANGEABLE and value != recorded[name]]
+    if fixed:
+        raise DslcError(
+            [
+                Diagnostic(
+                    Code.SETTING_FIXED,
+                    Severity.ERROR,
+                    f"`{name}` is {recorded[name]!r} in this run and cannot become {given[name]!r}",
+                    help=f"start a new run; a resumed one may change {', '.join(CHANGEABLE)}",
+                )
+                for name in fixed
+            ]
+        )
+    return replace(config, **given)
 
 
 def split_until(evaluations: int | None, until: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
@@ -181,6 +225,37 @@ def _check_range(name: str, value: object, low: int, high: int) -> list[Diagnost
         return []
     wanted = str(low) if low == high else f"a whole number from {low} to {high}"
     return [_bad_setting(f"`{name}` is {value!r}", f"give {wanted}")]
+
+
+def _check_limits(config: SearchConfig) -> list[Diagnostic]:
+    """What is wrong with the limits of a child and with where it runs."""
+    problems = []
+    seconds, memory = config.child_seconds, config.child_memory
+    if seconds is not None and not ((_is_int(seconds) or isinstance(seconds, float)) and 0 < seconds < math.inf):
+        problems.append(_bad_setting(f"`child_seconds` is {seconds!r}", "give a number above 0, in seconds"))
+    if memory is not None:
+        problems += _check_range("child_memory", memory, 1, 10**9)
+    if config.ray is not None and (not isinstance(config.ray, str) or not config.ray):
+        problems.append(_bad_setting(f"`ray` is {config.ray!r}", "give an address, or `local`"))
+    if config.workers == 0 and config.ray is None:
+        for name, value in (("child_seconds", seconds), ("child_memory", memory)):
+            if value is not None:
+                message = f"`{name}` needs a process for the child, and `workers` is 0"
+                problems.append(_bad_setting(message, "give `workers` 1 or more"))
+    return problems
+
+
+def _check_halving(shares: object) -> list[Diagnostic]:
+    """What is wrong with the rungs of halving."""
+    action = "give rising shares of full training that end with 1, such as 1/9,1/3,1"
+    if not isinstance(shares, list | tuple):
+        return [_bad_setting(f"`halving` is {shares!r}", action)]
+    if not shares:
+        return []
+    is_good = all(isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1 for share in shares)
+    if is_good and len(shares) > 1 and shares[-1] == 1 and all(low < high for low, high in pairwise(shares)):
+        return []
+    return [_bad_setting(f"`halving` is {', '.join(f'{share!r}' for share in shares)}", action)]
 
 
 def _check_until(rule: StopRule, value: object) -> list[Diagnostic]:

@@ -13,20 +13,20 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
 from dslc.search.config import FAILURES_THAT_STOP, SearchConfig
 from dslc.search.control import control_candidate, control_due
-from dslc.search.evaluate import child_seed, hash_program, run_test
+from dslc.search.evaluate import child_seed, hash_program
 from dslc.search.executors.job import Executor, Job
+from dslc.search.halving import Halving, Promotion, curve_from_metrics
 from dslc.search.interrupt import InterruptGuard
-from dslc.search.ledger import Ledger, counters_to_json
+from dslc.search.ledger import FULL_TRAINING, Ledger, counters_to_json
 from dslc.search.outcome import Candidate, Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback, Progress
+from dslc.search.recording import recording
 from dslc.search.stopping import Standing, StopRule, find_met_rule
 from dslc.search.store import RunStore, Sample
 
 if TYPE_CHECKING:
     from dslc.space import Space
 
-FULL_TRAINING = 1.0
-"""Fidelity of every evaluation."""
 CHECKPOINT_SECONDS = 1.0
 """Least time between two checkpoints, in s: quick batches share one, and on resume are answered from memory."""
 PROGRESS_SECONDS = 0.1
@@ -57,7 +57,8 @@ class Engine:
     ) -> None:
         self.space, self.task, self.strategy, self.executor = space, task, strategy, executor
         self.config, self.store, self.callbacks = config, store, tuple(callbacks)
-        self.ledger = Ledger(store, FULL_TRAINING)
+        self.halving = Halving(config.halving) if config.halving else None
+        self.ledger = Ledger(store, self.halving)
         self.notes: list[Diagnostic] = []
         """What the user should know: damaged checkpoints, why the run ended early, a test that failed."""
         self._names: dict[tuple[int, ...], tuple[str, str]] = {}  # tokens -> program hash, text
@@ -78,6 +79,7 @@ class Engine:
                     candidates = self._ask()
                     outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
                     self._tell(candidates, outcomes)
+                self._train_best()
                 self._test_best()
                 status = Status.FINISHED
             except KeyboardInterrupt:
@@ -113,18 +115,52 @@ class Engine:
     def _evaluate(self, own: Sequence[Candidate], control: Sequence[Candidate]) -> list[Outcome]:
         """Outcomes of all candidates, in order; each is recorded as soon as it and those before it are known."""
         samples, jobs = self._plan([*own, *control])
-        executions = iter(self.executor.run_jobs(jobs))
+        executions = iter(self.executor.run_jobs([job for job in jobs if not self.ledger.recall(job)]))
         outcomes = []
         for sample in samples:
             while sample.program_hash not in self.ledger.outcome_by_hash:
                 with self._guard.droppable():
                     execution = next(executions)
-                self.ledger.remember(execution)
+                self.ledger.remember(execution, self._first_fidelity)
+                if execution.program_hash != sample.program_hash:  # its sample waits for those before it
+                    self.store.commit_when_due()
             outcomes.append(self.ledger.record(sample))
             self._stop_if_nothing_works()
             self._report_progress()
             self._guard.check()
-        return outcomes
+        if self.halving is None:
+            return outcomes
+        self._note_trained(jobs, 0)
+        while promotions := self.halving.promotions():
+            self._train_longer(promotions)
+        return [self.ledger.outcome_by_hash[sample.program_hash] for sample in samples]
+
+    def _train_longer(self, promotions: Sequence[Promotion]) -> None:
+        """Train programs on the rungs that they have earned."""
+        for rung in sorted({promotion.rung for promotion in promotions}):
+            hashes = [promotion.program_hash for promotion in promotions if promotion.rung == rung]
+            programs = {h: self.space.decode(self.ledger.tokens_of(h)) for h in hashes}
+            jobs = [Job(h, program, self._context(h, rung)) for h, program in programs.items()]
+            executions = iter(self.executor.run_jobs([job for job in jobs if not self.ledger.recall(job)]))
+            while True:
+                with self._guard.droppable():
+                    execution = next(executions, None)
+                if execution is None:
+                    break
+                self.ledger.remember(execution, jobs[0].context.fidelity)
+                self.store.commit_when_due()
+                self._report_progress()
+                self._guard.check()
+            self._note_trained(jobs, rung)
+            for job in jobs:
+                self.ledger.note_promoted(job.program_hash)
+
+    def _note_trained(self, jobs: Sequence[Job], rung: int) -> None:
+        """Tell halving what came of the jobs, in their order, whichever was first to end."""
+        assert self.halving is not None, "only halving trains on rungs"
+        for job in jobs:
+            outcome = self.ledger.outcome_by_hash[job.program_hash]
+            self.halving.note(job.program_hash, rung, outcome.reward, curve_from_metrics(outcome.metrics))
 
     def _tell(self, own: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
         """Let the strategy learn from its own samples, never from the control, and close the batch."""
@@ -143,6 +179,13 @@ class Engine:
         if counters.stopped_by or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
             self._checkpoint()
 
+    def _train_best(self) -> None:
+        """Train the most promising program in full if none has been, which only a short search comes to."""
+        if self.halving is None:
+            return
+        while self.ledger.counters.best_sample is None and (promotion := self.halving.last_promotion()):
+            self._train_longer([promotion])
+
     def _test_best(self) -> None:
         """Train the best once more and take its test figure: the only time that test data are looked at."""
         counters = self.ledger.counters
@@ -150,8 +193,10 @@ class Engine:
             self.store.write_info(best=None)
             return
         program = self.space.decode(self.store.read_tokens(counters.best_sample))
+        program_hash = hash_program(program)
         with self._guard.droppable():
-            outcome = run_test(self.task, program, self._context(hash_program(program)))
+            context = replace(self._context(program_hash, -1), cutoffs=None)
+            outcome = self.executor.run_test(Job(program_hash, program, context))
         test = None
         if outcome is not None and outcome.diagnostic is not None:
             self.notes.append(replace(outcome.diagnostic, severity=Severity.WARNING))
@@ -181,10 +226,16 @@ class Engine:
             samples.append(Sample(number, batch, tokens, text, log_prob, program_hash, candidate.origin, parents))
         return samples, list(jobs.values())
 
-    def _context(self, program_hash: str) -> Context:
-        config = self.config
-        seed = child_seed(config.seed, program_hash, FULL_TRAINING)
-        return Context(seed, config.device, config.child_threads, FULL_TRAINING, config.options)
+    def _context(self, program_hash: str, rung: int = 0) -> Context:
+        config, halving = self.config, self.halving
+        fidelity = FULL_TRAINING if halving is None else halving.rungs[rung]
+        cutoffs = None if halving is None else halving.cutoffs(rung)
+        seed = child_seed(config.seed, program_hash, fidelity)
+        return Context(seed, config.device, config.child_threads, fidelity, config.options, cutoffs=cutoffs)
+
+    @property
+    def _first_fidelity(self) -> float:
+        return FULL_TRAINING if self.halving is None else self.halving.rungs[0]
 
     def _floor(self) -> float:
         """What a failed child counts as: the task's floor, or the worst reward so far where it names none."""
@@ -257,10 +308,11 @@ class Engine:
     def _checkpoint(self) -> None:
         counters = self.ledger.counters
         counters.seconds = self._seconds()
+        counters.halving = None if self.halving is None else self.halving.to_json()
         self.store.commit()  # first: a checkpoint must never be ahead of the samples
-        write_checkpoint(
-            self.store.run_dir, Checkpoint(counters.batch, self.strategy.state_dict(), counters_to_json(counters))
-        )
+        checkpoint = Checkpoint(counters.batch, self.strategy.state_dict(), counters_to_json(counters))
+        with recording(self.store.run_dir):
+            write_checkpoint(self.store.run_dir, checkpoint)
         self._last_checkpoint = time.monotonic()
 
     def _seconds(self) -> float:

@@ -8,11 +8,13 @@ import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.halving import Reporter, curve_to_metrics
 from dslc.search.outcome import Context, Outcome, Task
 
 if TYPE_CHECKING:
@@ -46,9 +48,14 @@ def evaluate_program(task: Task, program: Program, context: Context) -> Outcome:
     """The task's outcome, checked; an exception, a wrong type and a reward that is not finite are failed outcomes.
 
     The global generators of Python, numpy and torch are seeded with the child's seed and put back afterwards, so a task
-    that uses them gives the same reward for the same program and does not disturb the search.
+    that uses them gives the same reward for the same program and does not disturb the search. Where halving is on, what
+    the child reports is answered by its cutoffs and kept among the metrics.
     """
-    return check_outcome(_call_task(task.evaluate, program, context))
+    if context.cutoffs is None:
+        return check_outcome(_call_task(task.evaluate, program, context))
+    reporter = Reporter(context.cutoffs)
+    outcome = check_outcome(_call_task(task.evaluate, program, replace(context, report=reporter)))
+    return replace(outcome, metrics={**outcome.metrics, **curve_to_metrics(reporter.curve)})
 
 
 def run_test(task: Task, program: Program, context: Context) -> Outcome | None:
@@ -64,7 +71,7 @@ def _call_task(call: Callable[[Program, Context], Any], program: Program, contex
             return call(program, context)
         except DslcError as error:
             return Outcome(None, diagnostic=next(d for d in error.diagnostics if d.severity is Severity.ERROR))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit ends a child, not the search
             return Outcome(None, diagnostic=_explain_failure(program, error))
 
 
@@ -97,7 +104,7 @@ def check_outcome(result: Any) -> Outcome:
     return Outcome(reward, _float_metrics(result.metrics))
 
 
-def _explain_failure(program: Program, error: Exception) -> Diagnostic:
+def _explain_failure(program: Program, error: BaseException) -> Diagnostic:
     """In the words of the grammar if the program's own code failed, else by the frames of the task."""
     source = vars(program).get("source")  # only if the task made it
     if source is not None:

@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.search.executors.job import Execution
+from dslc.search.executors.job import Execution, Job
+from dslc.search.halving import Halving
 from dslc.search.outcome import Outcome
 from dslc.search.store import Evaluation, RunStore, Sample
 
+FULL_TRAINING = 1.0
+"""Fidelity of a child that is trained in full."""
 LOG_PROB_TOLERANCE = 1e-3
 """Nats by which the log-probability of a sample asked again may differ: another machine rounds differently."""
 
@@ -39,6 +42,8 @@ class Counters:
     """Wall-clock time of the run, in s."""
     controller_seconds: float = 0.0
     """Time in the strategy's ask and tell, in s."""
+    halving: dict[str, Any] | None = None
+    """Who has been trained how long, where children are promoted."""
     stopped_by: str | None = None
     """Name of the rule that ended the search; kept, so that a run killed at its very end is not taken further."""
 
@@ -51,15 +56,19 @@ class Counters:
 class Ledger:
     """Outcomes and counts of a run, kept equal to what its store holds."""
 
-    def __init__(self, store: RunStore, fidelity: float) -> None:
+    def __init__(self, store: RunStore, halving: Halving | None = None) -> None:
         self.store = store
-        self.fidelity = fidelity
+        self.halving = halving
         self.counters = Counters()
         self.outcome_by_hash: dict[str, Outcome] = {}
+        """Of each program the outcome of its longest training."""
         self.hashes: set[str] = set()
         """Programs of the samples up to the counters; smaller than `outcome_by_hash` while a resumed run catches up."""
         self.sentences: set[tuple[int, ...]] = set()
         self._recorded: dict[int, Sample] = {}
+        self._not_full: set[str] = set()  # programs whose outcome is that of a shorter training
+        self._first: dict[str, Sample] = {}  # each program's first sample, of the strategy if it has one; for halving
+        self._memory: dict[tuple[str, float], Outcome] = {}  # what a crash left, of trainings after the checkpoint
 
     def restore(self, counters: Mapping[str, Any] | None) -> bool:
         """Take up the counters of a checkpoint (None: the start) and what the store holds.
@@ -77,14 +86,25 @@ class Ledger:
                 after[sample.id] = sample
         if len(before) != restored.samples:
             return False
+        evaluations = {
+            (program_hash, fidelity): outcome for program_hash, fidelity, outcome in self.store.read_evaluations()
+        }
+        if self.halving is None:
+            outcomes = {program_hash: outcome for (program_hash, _), outcome in evaluations.items()}
+        else:
+            self.halving.load_json(restored.halving or Halving(self.halving.rungs).to_json())
+            fidelities = {h: self.halving.rungs[rung] for h, rung in self.halving.trained().items()}
+            if not fidelities.items() <= evaluations.keys():
+                return False
+            outcomes = {h: evaluations.pop((h, fidelity)) for h, fidelity in fidelities.items()}
+            self._memory = evaluations
+            self._not_full = {h for h, fidelity in fidelities.items() if fidelity != FULL_TRAINING}
+            for sample in before:
+                self._note_first(sample)
         self.counters, self._recorded = restored, after
         self.hashes = {sample.program_hash for sample in before}
         self.sentences = {sample.tokens for sample in before}
-        self.outcome_by_hash = {
-            program_hash: outcome
-            for program_hash, fidelity, outcome in self.store.read_evaluations()
-            if fidelity == self.fidelity
-        }
+        self.outcome_by_hash = outcomes
         return True
 
     @property
@@ -92,11 +112,26 @@ class Ledger:
         """Whether samples recorded before a crash are still to be asked again."""
         return bool(self._recorded)
 
-    def remember(self, execution: Execution) -> None:
+    def recall(self, job: Job) -> bool:
+        """Take the outcome of a job from what a crash left; False if it is not there."""
+        outcome = self._memory.pop((job.program_hash, job.context.fidelity), None)
+        if outcome is None:
+            return False
+        self._note_outcome(job.program_hash, job.context.fidelity, outcome)
+        return True
+
+    def remember(self, execution: Execution, fidelity: float = FULL_TRAINING) -> None:
         """Note what a program came to."""
-        self.outcome_by_hash[execution.program_hash] = execution.outcome
+        self._note_outcome(execution.program_hash, fidelity, execution.outcome)
         self.store.record_evaluation(
-            Evaluation(execution.program_hash, self.fidelity, execution.outcome, execution.seconds, execution.worker)
+            Evaluation(
+                execution.program_hash,
+                fidelity,
+                execution.outcome,
+                execution.seconds,
+                execution.worker,
+                execution.output,
+            )
         )
 
     def record(self, sample: Sample) -> Outcome:
@@ -110,15 +145,39 @@ class Ledger:
         self._count(sample, outcome)
         return outcome
 
+    def tokens_of(self, program_hash: str) -> tuple[int, ...]:
+        """Tokens of the first sample of a program; kept for halving only."""
+        return self._first[program_hash].tokens
+
+    def note_promoted(self, program_hash: str) -> None:
+        """Count a program that has been trained longer since its sample was recorded."""
+        sample, reward = self._first[program_hash], self.outcome_by_hash[program_hash].reward
+        if sample.origin != "uniform" and reward is not None and program_hash not in self._not_full:
+            self._count_best(sample, reward)
+
     def failures_before_success(self) -> dict[str, int]:
         """Distinct failed children by code; empty once a child has succeeded."""
         return {} if self.counters.has_success else self.counters.early_failures
+
+    def _note_outcome(self, program_hash: str, fidelity: float, outcome: Outcome) -> None:
+        self.outcome_by_hash[program_hash] = outcome
+        if fidelity == FULL_TRAINING:
+            self._not_full.discard(program_hash)
+        else:
+            self._not_full.add(program_hash)
+
+    def _note_first(self, sample: Sample) -> None:
+        known = self._first.get(sample.program_hash)
+        if known is None or (known.origin == "uniform" and sample.origin != "uniform"):
+            self._first[sample.program_hash] = sample
 
     def _count(self, sample: Sample, outcome: Outcome) -> None:
         counters, reward = self.counters, outcome.reward
         is_new = sample.program_hash not in self.hashes
         self.hashes.add(sample.program_hash)
         self.sentences.add(sample.tokens)
+        if self.halving is not None:
+            self._note_first(sample)
         if reward is None:
             counters.failed += 1
             if is_new and not counters.has_success and outcome.diagnostic is not None:
@@ -136,6 +195,11 @@ class Ledger:
             return
         if counters.worst_reward is None or reward < counters.worst_reward:
             counters.worst_reward = reward
+        if sample.program_hash not in self._not_full:
+            self._count_best(sample, reward)
+
+    def _count_best(self, sample: Sample, reward: float) -> None:
+        counters = self.counters
         if counters.best_reward is None or reward > counters.best_reward:
             counters.best_sample, counters.best_reward, counters.best_text = sample.id, reward, sample.text
             counters.best_evaluation = counters.evaluations

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.recording import recording
 
 
 class RunLock:
@@ -19,11 +20,12 @@ class RunLock:
     The file names its holder; what counts is the kernel's lock on it, so that of a dead process is simply taken over.
 
     Raises:
-        DslcError: DSLC621 if another search holds it.
+        DslcError: DSLC621 if another search holds it, DSLC657 if the folder cannot be written.
     """
 
     def __init__(self, run_dir: Path) -> None:
-        self._file: IO[str] = open(run_dir / "lock", "a+")  # noqa: SIM115 - held until release
+        with recording(run_dir):
+            self._file: IO[str] = open(run_dir / "lock", "a+")  # noqa: SIM115 - held until release
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -39,10 +41,11 @@ class RunLock:
                     notes=(f"held by {holder}",) if holder else (),
                 )
             ) from None
-        self._file.truncate(0)
         mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S")}
-        self._file.write(json.dumps(mine) + "\n")
-        self._file.flush()
+        with recording(run_dir):
+            self._file.truncate(0)
+            self._file.write(json.dumps(mine) + "\n")
+            self._file.flush()
 
     def release(self) -> None:
         """Give the folder free; the file stays, empty, so that no two processes lock different files of that name."""

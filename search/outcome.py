@@ -49,7 +49,9 @@ class Context:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Task options of the run, such as `epochs`."""
     report: Callable[[int, float], bool] = lambda step, value: True  # noqa: ARG005
-    """`report(step, value)`; False means stop."""
+    """`report(step, value)`, the larger the better; False means stop."""
+    cutoffs: Mapping[int, float] | None = None
+    """What halving asks of the best value reported so far, by step; None: nothing is asked and nothing kept."""
 
 
 class Task(Protocol):

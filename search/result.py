@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import read_checkpoints
 from dslc.search.outcome import Candidate
-from dslc.search.store import connect_for_reading, read_info, restore_outcome
+from dslc.search.store import connect_for_reading, has_outputs, output_notes, read_info, restore_outcome
 
 if TYPE_CHECKING:
     from dslc.space import Program, Space
 
+LONGEST = """SELECT program_hash, MAX(fidelity) AS fidelity, reward, metrics, code, message, seconds FROM evaluations
+    GROUP BY program_hash"""
+"""One row a program: its longest training; SQLite takes the other columns from the maximum's row."""
 GENERATOR_KEYS = ("generator", "random")
 """Last parts of the names under which strategies keep the states of their random generators."""
 
@@ -88,7 +91,8 @@ class SearchResult:
         Raises:
             DslcError: DSLC615 if no sample has a reward.
         """
-        rows = self._query("reward IS NOT NULL AND origin != 'uniform' ORDER BY reward DESC, id LIMIT 1")
+        longest = "fidelity = (SELECT MAX(fidelity) FROM evaluations)"
+        rows = self._query(f"reward IS NOT NULL AND origin != 'uniform' AND {longest} ORDER BY reward DESC, id LIMIT 1")
         for record in rows:
             return record
         raise DslcError(
@@ -151,9 +155,12 @@ class SearchResult:
         from dslc.space import Program
 
         space = self.space
-        query = f"""SELECT id, batch, tokens, origin, log_prob, reward, code, message, metrics, seconds, parent_ids
-            FROM samples JOIN evaluations USING (program_hash) WHERE {condition}"""
         with closing(connect_for_reading(self.run_dir)) as database:
+            printed, join = "NULL", ""
+            if has_outputs(database):
+                printed, join = "outputs.text", "LEFT JOIN outputs USING (program_hash, fidelity)"
+            query = f"""SELECT id, batch, tokens, origin, log_prob, reward, code, message, metrics, seconds, parent_ids,
+                {printed} FROM samples JOIN ({LONGEST}) USING (program_hash) {join} WHERE {condition}"""
             for (
                 number,
                 batch,
@@ -166,8 +173,12 @@ class SearchResult:
                 metrics,
                 seconds,
                 parents,
+                output,
             ) in database.execute(query):
                 outcome = restore_outcome(reward, metrics, code, message)
+                problem = outcome.diagnostic
+                if problem is not None and output:
+                    problem = replace(problem, notes=(*problem.notes, *output_notes(output)))
                 program = Program(space, tuple(json.loads(tokens)))
                 yield Record(
                     number,
@@ -176,7 +187,7 @@ class SearchResult:
                     origin,
                     log_prob,
                     outcome.reward,
-                    outcome.diagnostic,
+                    problem,
                     outcome.metrics,
                     seconds,
                     tuple(json.loads(parents)),

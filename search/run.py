@@ -7,20 +7,22 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.saved_space import SUFFIX, pack_space
-from dslc.search.config import SearchConfig, check_options, make_config, split_until
+from dslc.search.config import SearchConfig, change_settings, check_options, make_config, split_until
 from dslc.search.engine import Engine, Status
-from dslc.search.executors.in_process import InProcessExecutor
+from dslc.search.executors.choose import make_executor
+from dslc.search.executors.job import Executor
 from dslc.search.lock import RunLock
 from dslc.search.outcome import Context, Outcome, Strategy, Task
 from dslc.search.progress import Callback
 from dslc.search.result import SearchResult
+from dslc.search.resuming import check_grammar_copy, read_config, record_changes
 from dslc.search.stopping import StopRule
 from dslc.search.store import RunStore, read_info
 from dslc.search.tasks import describe_task, get_task
@@ -38,11 +40,15 @@ def search(
     evaluations: int | None = None,
     batch: int | None = None,
     control: int | None = None,
+    halving: Sequence[float] = (),
     until: Mapping[str, float] | None = None,
     seed: int = 0,
     device: str = "cpu",
     workers: int = 0,
     child_threads: int = 1,
+    child_seconds: float | None = None,
+    child_memory: int | None = None,
+    ray: str | None = None,
     options: Mapping[str, Any] | None = None,
     strategy_options: Mapping[str, Any] | None = None,
     run_dir: str | Path | None = None,
@@ -64,14 +70,24 @@ def search(
             evaluations / 30, between 5 and 20.
         control: extra uniform samples as a yardstick, never told to the strategy; default: evaluations / 2. They are
             spread evenly over the evaluations, and a run that a rule ends early has its share of them.
+        halving: shares of full training, rising to 1, such as `(1/9, 1/3, 1)`: every program is trained with the first;
+            whatever is among the best of those trained so far with a share goes on to the next. The task must look at
+            `context.fidelity`, as the shipped ones that train do, and the strategy is told the reward of the longest
+            training. Within a share, `context.report` stops what is worse than most before it. Default: every
+            program is trained in full.
         until: rules that end the run, looked at between batches, the first that is met does: `evaluations` (the same as
             the argument), `seconds` of wall-clock time summed over resumes, `patience` (samples of the strategy without
             a new best), `entropy` (the policy's, nats a token, falls below). Until then the history is that of the run
             without them.
         seed: of everything random.
         device: `cpu`, `cuda` or `cuda:N`, for controller and children.
-        workers: 0, children run in this process.
+        workers: processes that children run in; 0: in this one. The history is the same. With a GPU each worker has one
+            of those that there are, in turn.
         child_threads: CPU threads of torch for controller and children.
+        child_seconds: wall-clock time after which a child fails; needs workers.
+        child_memory: resident memory in MB past which a child fails; needs workers.
+        ray: address of a Ray cluster to run the workers on, or `local`; `workers` 0 then means as many as it has CPUs
+            or GPUs.
         options: options of the task, such as `{"epochs": 5}`.
         strategy_options: options of the strategy.
         run_dir: the run folder, new or empty; default: `runs/<grammar>-<task>-<time>`.
@@ -95,17 +111,23 @@ def search(
         evaluations=task.evaluations if evaluations is None else evaluations,
         batch=batch,
         control=control,
+        halving=tuple(halving),
         seed=seed,
         device=device,
         workers=workers,
         child_threads=child_threads,
+        child_seconds=child_seconds,
+        child_memory=child_memory,
+        ray=ray,
         options=_task_options(task, options or {}),
         strategy_options=dict(strategy_options or {}),
         until=rules,
     )
     _check_target(task, space)
-    with _torch_threads(config):
+    with _torch_threads(config), ExitStack() as stack:
         data_sha256 = _prepare_task(task, space, config)
+        executor = make_executor(config, space, task, directory=directory, data_sha256=data_sha256)
+        stack.callback(executor.close)
         if isinstance(strategy, str):
             strategy = _make_strategy(config, space)
         _check_figures(strategy, config)
@@ -119,6 +141,7 @@ def search(
         info = {
             "command": command or f"dslc.search.search({space!r}, task={task.name!r})",
             "config": config.to_json(),
+            "config_at_start": config.to_json(),
             "grammar": {
                 "file": space.file.name,
                 "copy": f"grammar/{grammar_copy}",
@@ -135,7 +158,7 @@ def search(
             "started_at": time.time(),
         }
         with closing(RunStore.create(folder, info, files)) as store:
-            notes = _run(space, task, strategy, config, store, callbacks)
+            notes = _run(space, task, strategy, executor, config, store, callbacks)
     return SearchResult(folder, notes=notes)
 
 
@@ -145,6 +168,7 @@ def resume(
     task: Task | Callable[[Program, Context], float | Outcome] | None = None,
     strategy: Strategy | None = None,
     callbacks: Sequence[Callback] = (),
+    **settings: Any,
 ) -> SearchResult:
     """Go on with an interrupted or crashed run until a stop rule is met; nothing recorded is run again.
 
@@ -156,23 +180,33 @@ def resume(
         task: the task, needed only where it was not given by a name that can be looked up again.
         strategy: the strategy as it was at the start, needed only where it was not given by name.
         callbacks: as in `search`.
+        settings: settings of `search`; `workers`, `child_seconds`, `child_memory` and `ray` may be others than before,
+            which is recorded, and any other must be as it was.
 
     Raises:
-        DslcError: if the folder is no run, is in use, or goes on differently than recorded (another version of torch).
+        DslcError: if the folder is no run, is in use, cannot be written, or goes on differently than recorded (another
+            setting, another version of torch). Nothing that was recorded is changed.
     """
     run_dir = Path(run_dir)
     info = read_info(run_dir)
+    recorded = read_config(info)
+    config = change_settings(recorded, settings)
     if info["status"] in (Status.FINISHED.value, Status.FAILED.value):
         return SearchResult(run_dir)
-    config = SearchConfig(**info["config"])
+    check_grammar_copy(run_dir, info)
     result = SearchResult(run_dir)
     notes = _grammar_notes(info)
     found = _find_task_again(info) if task is None else _resolve_task(task)
-    with closing(RunStore.reopen(run_dir)) as store, _torch_threads(config):
-        _check_data(info, _prepare_task(found, result.space, config))
+    with closing(RunStore.reopen(run_dir)) as store, _torch_threads(config), ExitStack() as stack:
+        data_sha256 = _prepare_task(found, result.space, config)
+        _check_data(info, data_sha256)
         strategy = strategy or _make_strategy(config, result.space)
+        directory = info["task"]["directory"]
+        executor = make_executor(config, result.space, found, directory=directory, data_sha256=data_sha256)
+        stack.callback(executor.close)
+        notes += record_changes(store, recorded, config)
         store.write_info(status=Status.RUNNING.value)
-        notes += _run(result.space, found, strategy, config, store, callbacks)
+        notes += _run(result.space, found, strategy, executor, config, store, callbacks)
     return SearchResult(run_dir, notes=notes)
 
 
@@ -180,16 +214,18 @@ def _run(
     space: Space,
     task: Task,
     strategy: Strategy,
+    executor: Executor,
     config: SearchConfig,
     store: RunStore,
     callbacks: Sequence[Callback],
 ) -> tuple[Diagnostic, ...]:
     """Run the engine; returns what it noted."""
-    engine = Engine(space, task, strategy, InProcessExecutor(task), config, store, callbacks)
+    engine = Engine(space, task, strategy, executor, config, store, callbacks)
     try:
         engine.run()
     except BaseException:
-        store.write_info(status=Status.INTERRUPTED.value)
+        with suppress(DslcError):  # on a full disk; a run that nobody holds counts as interrupted anyway
+            store.write_info(status=Status.INTERRUPTED.value)
         raise
     return tuple(engine.notes)
 
@@ -308,7 +344,7 @@ def _check_figures(strategy: Strategy, config: SearchConfig) -> None:
             Code.BAD_SETTING,
             Severity.ERROR,
             f"`until entropy` cannot end a search by `{strategy.name}`, which tells no entropy",
-            help="use policy_gradient or reinforce, or one of the rules evaluations, seconds and patience",
+            help="use one with a policy, or one of the rules evaluations, seconds and patience",
         )
     )
 

@@ -19,6 +19,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import write_file
 from dslc.search.lock import RunLock
 from dslc.search.outcome import Outcome
+from dslc.search.recording import recording
 
 FORMAT = 1
 COMMIT_SECONDS = 0.05
@@ -33,6 +34,11 @@ CREATE TABLE evaluations(program_hash TEXT, fidelity REAL, reward REAL NULL, met
 CREATE TABLE batches(id INTEGER PRIMARY KEY, tokens BLOB, rewards BLOB, origin BLOB);
 CREATE TABLE updates(batch INTEGER PRIMARY KEY, figures TEXT);
 """
+OUTPUTS = """CREATE TABLE IF NOT EXISTS
+    outputs(program_hash TEXT, fidelity REAL, text TEXT, PRIMARY KEY(program_hash, fidelity))"""
+"""Last lines that failed children printed, where a worker ran them; runs of before there were workers have none."""
+MOST_MESSAGE = 10_000
+"""Characters of a failure's message and notes that are recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Evaluation:
     outcome: Outcome
     seconds: float
     worker: str
+    output: str = ""
+    """Last lines that it printed, as far as they were seen; kept if it failed."""
 
 
 class RunStore:
@@ -68,12 +76,16 @@ class RunStore:
         self.info = info
         """Content of run.json."""
         self._lock = lock
-        self._database = sqlite3.connect(run_dir / "samples.sqlite", isolation_level=None, timeout=60)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
+        with recording(run_dir):
+            self._database = sqlite3.connect(run_dir / "samples.sqlite", isolation_level=None, timeout=60)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(OUTPUTS)
         self._samples: list[tuple[Any, ...]] = []
         self._evaluations: list[tuple[Any, ...]] = []
         self._updates: list[tuple[Any, ...]] = []
+        self._outputs: list[tuple[Any, ...]] = []
+        self._is_due = False
         self._last_commit = time.monotonic()
 
     # --- opening --------------------------------------------------------------------------------------------------
@@ -83,8 +95,14 @@ class RunStore:
         """A new run folder with the grammar `files` (relative path to content) in it.
 
         Raises:
-            DslcError: DSLC622 if the folder has something in it, DSLC621 if a search is creating it.
+            DslcError: DSLC622 if the folder has something in it, DSLC621 if a search is creating it, DSLC657 if it
+                cannot be written.
         """
+        with recording(run_dir):
+            return cls._create(run_dir, info, files)
+
+    @classmethod
+    def _create(cls, run_dir: Path, info: Mapping[str, Any], files: Mapping[str, str | bytes]) -> RunStore:
         if run_dir.exists() and (not run_dir.is_dir() or not _is_unfinished(run_dir)):
             raise DslcError(
                 Diagnostic(
@@ -113,37 +131,46 @@ class RunStore:
         """The folder of a run that stopped, locked again.
 
         Raises:
-            DslcError: DSLC621 if a search runs in it, DSLC623 and DSLC624 as `read_info`.
+            DslcError: DSLC621 if a search runs in it, DSLC623 and DSLC624 as `read_info` and if the samples are
+                damaged, DSLC657 if it cannot be written.
         """
         read_info(run_dir)
+        _check_samples(run_dir)  # by reading: a database that is none must not be made one
         lock = RunLock(run_dir)
         return cls(run_dir, lock, read_info(run_dir))
 
     def close(self) -> None:
-        """Commit, fold the write-ahead log into the database and give the folder free."""
-        self.commit()
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._database.close()
-        self._lock.release()
+        """Commit, fold the write-ahead log into the database and give the folder free, that in any case."""
+        try:
+            self.commit()
+            with recording(self.run_dir):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._database.close()
+            self._lock.release()
 
     # --- writing --------------------------------------------------------------------------------------------------
 
     def write_info(self, **changes: Any) -> None:
         """Put `changes` into run.json."""
         self.info.update(changes)
-        write_file(self.run_dir / "run.json", json.dumps(self.info, indent=1).encode())
+        with recording(self.run_dir):
+            write_file(self.run_dir / "run.json", json.dumps(self.info, indent=1).encode())
 
     def record_sample(self, sample: Sample) -> None:
         """Note a finished sample; its evaluation, noted before, goes into the same transaction."""
         row = (sample.id, sample.batch, json.dumps(sample.tokens), sample.text, sample.log_prob, sample.program_hash)
         self._samples.append((*row, sample.origin, json.dumps(sample.parent_ids), time.time()))
-        if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
-            self.commit()
+        self.commit_when_due()
 
     def record_evaluation(self, evaluation: Evaluation) -> None:
         """Note what a program came to; written with its sample."""
         outcome = evaluation.outcome
         problem = outcome.diagnostic
+        message = "\n".join((problem.message, *problem.notes)) if problem else None
+        self._is_due = self._is_due or evaluation.seconds >= COMMIT_SECONDS
+        if problem is not None and evaluation.output:
+            self._outputs.append((evaluation.program_hash, evaluation.fidelity, _storable(evaluation.output)))
         self._evaluations.append(
             (
                 evaluation.program_hash,
@@ -151,7 +178,7 @@ class RunStore:
                 outcome.reward,
                 _figures_json(outcome.metrics),
                 problem.code.value if problem else None,
-                "\n".join((problem.message, *problem.notes)) if problem else None,
+                None if message is None else _storable(message),
                 evaluation.seconds,
                 evaluation.worker,
                 time.time(),
@@ -162,16 +189,27 @@ class RunStore:
         """Note what the strategy's update of a batch was like, such as its entropy."""
         self._updates.append((batch, _figures_json(figures)))
 
+    def commit_when_due(self) -> None:
+        """Write what has been noted if the last time is long ago, or if it took long to come by."""
+        if self._is_due or time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+            self.commit()
+
     def commit(self) -> None:
-        """Write what has been noted, in one transaction."""
-        self._last_commit = time.monotonic()
+        """Write what has been noted, in one transaction; if that fails it stays noted.
+
+        Raises:
+            DslcError: DSLC657 if it cannot be written.
+        """
+        self._last_commit, self._is_due = time.monotonic(), False
         if not (self._samples or self._evaluations or self._updates):
             return
-        with self._database:
+        with recording(self.run_dir), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?)", self._evaluations)
             self._database.executemany("INSERT INTO samples VALUES (?,?,?,?,?,?,?,?,?)", self._samples)
             self._database.executemany("INSERT OR IGNORE INTO updates VALUES (?,?)", self._updates)
+            self._database.executemany("INSERT OR REPLACE INTO outputs VALUES (?,?,?)", self._outputs)
+        self._outputs.clear()
         self._samples.clear()
         self._evaluations.clear()
         self._updates.clear()
@@ -198,12 +236,44 @@ class RunStore:
         return tuple(json.loads(tokens))
 
     def read_failure(self, code: str) -> tuple[str, ...]:
-        """Lines that tell of the first child that failed with `code`: its sentence, message and frames."""
+        """Lines that tell of the first child that failed with `code`: its sentence, message, frames and last output."""
         self.commit()
-        query = """SELECT text, message FROM samples JOIN evaluations USING (program_hash) WHERE code = ?
-            ORDER BY id LIMIT 1"""
+        query = """SELECT samples.text, message, outputs.text FROM samples JOIN evaluations USING (program_hash)
+            LEFT JOIN outputs USING (program_hash, fidelity) WHERE code = ? ORDER BY id LIMIT 1"""
         row = self._database.execute(query, (code,)).fetchone()
-        return (f"for example: {row[0]}", *row[1].split("\n")) if row else ()
+        return (f"for example: {row[0]}", *row[1].split("\n"), *output_notes(row[2])) if row else ()
+
+
+def _check_samples(run_dir: Path) -> None:
+    """Nothing, or an error if the database has no samples to go on from.
+
+    Raises:
+        DslcError: DSLC623, and DSLC624 if a newer dslc wrote it.
+    """
+    try:
+        with closing(connect_for_reading(run_dir)) as database:
+            for table in ("samples", "evaluations", "updates"):
+                database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+    except sqlite3.DatabaseError as error:
+        raise _no_samples(run_dir, error) from None
+
+
+def _storable(text: str) -> str:
+    """A text as SQLite takes it, of a bounded length: a lone surrogate is written as its number."""
+    return text[:MOST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+
+
+def output_notes(output: str | None) -> tuple[str, ...]:
+    """What a failed child printed last, as notes to its diagnostic."""
+    return tuple(f"it printed: {line}" for line in output.split("\n")) if output else ()
+
+
+def has_outputs(database: sqlite3.Connection) -> bool:
+    """Whether the run is of a time when what failed children printed is kept."""
+    return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'outputs'").fetchone() is not None
 
 
 def _is_unfinished(run_dir: Path) -> bool:
@@ -279,15 +349,7 @@ def connect_for_reading(run_dir: Path) -> sqlite3.Connection:
             database = sqlite3.connect(f"{uri}&immutable=1", uri=True)
             (version,) = database.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
-        raise DslcError(
-            Diagnostic(
-                Code.NOT_A_RUN,
-                Severity.ERROR,
-                f"`{run_dir}` has no readable samples",
-                help="give the folder that `dslc search` named, normally under runs/",
-                notes=(f"{type(error).__name__}: {error}",),
-            )
-        ) from None
+        raise _no_samples(run_dir, error) from None
     if version > FORMAT:
         database.close()
         raise DslcError(
@@ -299,3 +361,15 @@ def connect_for_reading(run_dir: Path) -> sqlite3.Connection:
             )
         )
     return database
+
+
+def _no_samples(run_dir: Path, error: sqlite3.Error) -> DslcError:
+    return DslcError(
+        Diagnostic(
+            Code.NOT_A_RUN,
+            Severity.ERROR,
+            f"`{run_dir}` has no readable samples",
+            help="give the folder that `dslc search` named, normally under runs/",
+            notes=(f"{type(error).__name__}: {error}",),
+        )
+    )

@@ -1,34 +1,46 @@
 """Constraints read on trees, naively: a tree obeys them or not. Nothing here uses dslc.
 
 A constraint is a tuple: ("inside", subject, outer), ("under", subject, outer), ("max_depth", n, name), ("at_most", n,
-subject), ("at_least", n, subject). A name is a rule, an alias, a terminal, or (terminal, text).
+subject), ("at_least", n, subject), ("ref", terminal, name of nodes, number of inputs, whether lists increase). A name
+is a rule, an alias, a terminal, or (terminal, text).
 
 Beside the predicate stands a second naive answer: which lists the constraints tell apart, so that they are none.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from tests.oracle_derivations import Decisions, PlainGrammar, Symbols, Tree
 
 Constraint = tuple[Any, ...]
 Shown = tuple[frozenset[Any], tuple[Any, ...]]
-"""A node of the tree that a user sees: the names that it goes by, and its children; a leaf has none."""
+"""A node of the tree that a user sees: the names that it goes by, and its children; a leaf has none.
+
+A placeholder for what is absent is a leaf without a name.
+"""
 Path = tuple[frozenset[Any], ...]
 """Names of the nodes from the root to a place."""
 
 INHERITED = ("inside", "under", "max_depth")
 COUNTED = ("at_most", "at_least")
+THREADED = (*COUNTED, "ref")
 
 
 def print_name(name: Any) -> str:
     """A name as in a grammar file."""
-    return name if isinstance(name, str) else f"{name[0]}.{name[1]}"
+    if isinstance(name, str):
+        return name
+    terminal, text = name
+    return f"{terminal}.{text}" if text.isalpha() else f'{terminal}."{text}"'
 
 
 def print_constraint(constraint: Constraint) -> str:
     """A constraint as in a grammar file."""
+    if constraint[0] == "ref":
+        _, terminal, name, inputs, increases = constraint
+        return f"ref {terminal}: {name}{f' after {inputs}' if inputs else ''}{' increasing' if increases else ''}"
     kind, first, second = constraint
     if kind in ("inside", "under"):
         return f"forbid {print_name(first)} {kind} {print_name(second)}"
@@ -54,6 +66,8 @@ class ConstrainedTrees:
             return [(frozenset({terminal, (terminal, grammar.literals(terminal)[literal])}), ())]
         name, choice, children = tree
         shown = [node for child in children for node in self.show(child)]
+        if choice == 1 and name in grammar.absent:
+            shown = [(frozenset(), ())] * grammar.absent[name]
         if name in grammar.group or name.startswith("_"):
             return shown
         alias = grammar.aliases.get((name, choice))
@@ -66,6 +80,8 @@ class ConstrainedTrees:
         return all(self._holds(constraint, tree) for constraint in self.constraints)
 
     def _holds(self, constraint: Constraint, tree: Tree) -> bool:
+        if constraint[0] == "ref":
+            return self._refers(constraint, tree)
         kind, first, second = constraint
         paths = [path for root in self.show(tree) for path in _paths(root, ())]
         if kind == "at_most":
@@ -73,6 +89,30 @@ class ConstrainedTrees:
         if kind == "at_least":
             return bool(sum(second in path[-1] for path in paths) >= first)
         return not any(_is_forbidden(constraint, path) for path in paths)
+
+    def _refers(self, constraint: Constraint, tree: Tree) -> bool:
+        """Whether each literal of a terminal names an input or a node that is finished before it in reading order.
+
+        Where lists increase, the literals that stand directly in one node do so from left to right.
+        """
+        _, terminal, name, inputs, increases = constraint
+        finished = 0
+        # Roots and children as (node, False); a node all of whose children were visited comes again as (node, True).
+        pending = [(root, False) for root in reversed(self.show(tree))]
+        while pending:
+            (names, children), is_finished = pending.pop()
+            if is_finished:
+                finished += name in names
+                numbers = [_number(child[0]) for child in children if terminal in child[0]]
+                if increases and any(a >= b for a, b in itertools.pairwise(numbers)):
+                    return False
+            elif terminal in names:
+                if _number(names) >= inputs + finished:
+                    return False
+            else:
+                pending.append(((names, children), True))
+                pending.extend((child, False) for child in reversed(children))
+        return True
 
     # --- lists --------------------------------------------------------------------------------------------------------
 
@@ -223,10 +263,16 @@ class ConstrainedTrees:
         while True:
             before = {rule: set(found) for rule, found in counts.items()}
             for rule, alternatives in self.grammar.kept.items():
-                for _, symbols in alternatives:
-                    counts[rule] |= of(symbols)
+                for number, symbols in alternatives:
+                    is_absent = number == 1 and rule in self.grammar.absent
+                    counts[rule] |= {min(2, self.grammar.absent[rule])} if is_absent else of(symbols)
             if before == counts:
                 return of(dict(self.grammar.kept[name])[choice])
+
+
+def _number(names: frozenset[Any]) -> int:
+    """The number that a leaf's text is."""
+    return next(int(name[1]) for name in names if not isinstance(name, str))
 
 
 def _paths(node: Shown, above: Path) -> list[Path]:

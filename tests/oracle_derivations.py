@@ -46,9 +46,11 @@ class PlainGrammar:
     """Alternatives of symbols, helpers included, as written: nothing is dropped."""
     group: dict[str, str] = field(init=False)
     """Helpers of one `~` share the name of the first of them."""
+    absent: dict[str, int] = field(init=False)
+    """Of the helper of brackets, how many placeholders stand for what is absent: its second alternative."""
 
     def __post_init__(self) -> None:
-        self.bnf, self.group = {}, {}
+        self.bnf, self.group, self.absent = {}, {}, {}
         for name, alternatives in self.rules.items():
             self.bnf[name] = []
             self.bnf[name].extend(self._expand(alternative) for alternative in alternatives)
@@ -94,6 +96,7 @@ class PlainGrammar:
             self.bnf[helper] = [self._expand(alternative) for alternative in item[1]]
         elif operator == "[]":
             self.bnf[helper] = [self._expand(item[1]), ()]
+            self.absent[helper] = sum(map(_count_placeholders, item[1]))
         elif operator == "?":
             self.bnf[helper] = [self._expand_item(item[1]), ()]
         elif operator == "*":
@@ -152,6 +155,24 @@ class PlainGrammar:
     def literals(self, terminal: str) -> list[str]:
         """Texts of a terminal; a string written in a rule is its own terminal with one text."""
         return [terminal[1:-1]] if terminal.startswith('"') else self.terminals[terminal]
+
+
+def _count_placeholders(item: Item) -> int:
+    """How many placeholders an absent item leaves, in the words of lark.
+
+    One for each name that would stay in the tree, of alternatives as many as the one with most; a repetition without an
+    end leaves none.
+    """
+    if isinstance(item, str):
+        return 0 if item.startswith(('"', "_")) else 1
+    operator, inner = item[0], item[1]
+    if operator in ("*", "+"):
+        return 0
+    if operator == "()":
+        return max(sum(map(_count_placeholders, items)) for items in inner)
+    if operator == "[]":
+        return sum(map(_count_placeholders, inner))
+    return _count_placeholders(inner) * (item[3] if operator == "~" else 1)
 
 
 def _print_item(item: Item) -> str:

@@ -45,13 +45,17 @@ class BatchRuntime:
         )
         self._ends = np.empty(batch_size, np.bool_)
         """[batch] the choice left no run."""
+        self._opens = np.empty(batch_size, np.bool_)
+        """[batch] it left one."""
         self._narrow_row = np.empty(batch_size, np.int32)
         self._mask = np.empty((batch_size, automaton.num_tokens + 1), np.bool_)
         self._counters = None if automaton.registers is None else BatchCounters(automaton, batch_size, budget)
         if track:
-            self._parent, self._sibling = (np.empty(batch_size, np.intp) for _ in range(2))
-            self._parents, self._siblings = (np.empty(batch_size * depth, np.intp) for _ in range(2))
-            self._parents_above, self._siblings_above = self._parents[1:], self._siblings[1:]
+            # Parent and sibling, two int32 side by side, move as one integer of 64 bits.
+            self._relatives, self._opened = (np.empty((batch_size, 2), np.int32) for _ in range(2))
+            self._packed, self._packed_opened = (pair.view(np.int64)[:, 0] for pair in (self._relatives, self._opened))
+            self._packed_stack = np.empty(batch_size * depth, np.int64)
+            self._packed_above = self._packed_stack[1:]
         self.reset()
 
     def reset(self) -> None:
@@ -63,8 +67,9 @@ class BatchRuntime:
         if self._counters is not None:
             self._counters.reset()
         if self.track:
-            for array in (self._parent, self._sibling, self._parents, self._siblings):
-                array.fill(self.automaton.pad_id)
+            self._relatives.fill(self.automaton.pad_id)
+            self._opened.fill(self.automaton.pad_id)
+            self._packed_stack.fill(self._packed[0] if self.batch_size else 0)
 
     # --- state: new arrays ------------------------------------------------------------------------------------------
 
@@ -86,12 +91,20 @@ class BatchRuntime:
     @property
     def parent(self) -> Int32Array:
         """[batch] token whose choice left the run that the slot stands in, V for none; only with `track`."""
-        return self._parent.astype(np.int32)
+        return self._relatives[:, 0].copy()
 
     @property
     def sibling(self) -> Int32Array:
         """[batch] token of the slot before in the same run, V for none; only with `track`."""
-        return self._sibling.astype(np.int32)
+        return self._relatives[:, 1].copy()
+
+    def features(self, previous: NDArray[np.integer]) -> Int32Array:
+        """[batch, 4] the token before, slot, parent and sibling, at once; only with `track`."""
+        features = np.empty((self.batch_size, 4), np.int32)
+        features[:, 0] = previous
+        features[:, 1] = self._tables.slot.take(self._top, None, self._value, "clip")
+        features[:, 2:] = self._relatives
+        return features
 
     def is_done(self) -> NDArray[np.bool_]:
         """[batch] True where the sentence is finished."""
@@ -109,7 +122,7 @@ class BatchRuntime:
 
     def rows(self) -> Int32Array:
         """[batch] row of the automaton's mask for each sequence."""
-        np.copyto(self._narrow_row, self._find_rows(), casting="same_kind")
+        self._narrow_row[:] = self._find_rows()
         return self._narrow_row
 
     def mask(self) -> NDArray[np.bool_]:
@@ -136,27 +149,20 @@ class BatchRuntime:
         if self._counters is not None:
             self._counters.push(pointer)
         if self.track:
-            self._parents_above[pointer] = self._parent
-            self._siblings_above[pointer] = tokens
+            self._relatives[:, 1] = tokens  # the sibling of what waits
+            self._packed_above[pointer] = self._packed
         tables.pushes.take(top, None, value, "clip")
         np.add(pointer, value, out=pointer)
         # Pop where the choice leaves no run; the sentinel says that all is done.
         self._stack.take(pointer, None, value, "clip")
         np.logical_not(run, out=ends)
-        np.copyto(run, value, where=ends)
+        np.putmask(run, ends, value)
         if self._counters is not None:
             self._counters.pop(pointer, ends)
         if self.track:
-            self._pop_features(tokens)
+            # Of the next slot: of the run that opens, or as they were kept with the return address.
+            self._opened[:, 0] = tokens
+            self._packed_stack.take(pointer, None, self._packed, "clip")
+            np.putmask(self._packed, np.logical_not(ends, out=self._opens), self._packed_opened)
         np.subtract(pointer, ends, out=pointer)
         self._top, self._run = run, top
-
-    def _pop_features(self, tokens: NDArray[np.integer]) -> None:
-        """Parent and sibling of the next slot: of the run that opens, or as they were kept with the return address."""
-        opens = np.logical_not(self._ends)
-        for kept, current, opened in (
-            (self._parents, self._parent, tokens),
-            (self._siblings, self._sibling, self.automaton.pad_id),
-        ):
-            kept.take(self._pointer, None, current, "clip")
-            np.copyto(current, opened, where=opens)

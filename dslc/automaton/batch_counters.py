@@ -33,9 +33,9 @@ class BatchCounters:
         registers = automaton.registers
         assert registers is not None, "the automaton counts"
         self._registers = registers
+        self._num_stages = registers.num_stages
         self._budget = budget
         self._slot = automaton.wide.slot
-        self._next = automaton.wide.next
         width = automaton.num_tokens + 1
         is_narrow = budget < MAX_NARROW_TOKENS
         dtype: Any = np.int16 if is_narrow else np.int32
@@ -44,12 +44,17 @@ class BatchCounters:
         def narrow(needs: NDArray[np.int32]) -> Any:
             return np.ascontiguousarray(np.minimum(needs, self._never), dtype)
 
-        self._gain = registers.gain.astype(np.intp)
+        self._gain = registers.gain.astype(np.intp).reshape(-1)
         self._add = registers.add.astype(np.intp)
-        self._rest = narrow(registers.rest.T)
-        """[R, P]."""
-        self._needs = narrow(registers.choice[registers.slot_choices].transpose(2, 1, 0))
-        """[R, most, S] needs of the choices of each slot."""
+        self._add_to = np.ascontiguousarray(self._add.T[:-1])
+        """[R, R + 1] total by what is added and what it is added to."""
+        self._follow = narrow(registers.follow.transpose(1, 2, 0))
+        """[Q, R, P]."""
+        self._reachable = np.flatnonzero(np.any(registers.follow < NEVER_TOKENS, (0, 1))).tolist()
+        """What something adds that can follow a position."""
+        needs = registers.choice[registers.slot_choices]  # [S, most, Q, R]
+        self._needs = narrow(needs.transpose(3, 1, 0, 2).reshape(registers.size, needs.shape[1], -1))
+        """[R, most, S * Q] needs of the choices of each slot."""
         self._cells = registers.choice_of_cell.reshape(-1, width).astype(np.intp) * batch_size
         """[S, V + 1] where the answer for a token's choice stands in the flat array [most, batch]."""
         self._end = narrow(registers.end)
@@ -61,6 +66,14 @@ class BatchCounters:
         self._kept = np.zeros((batch_size * depth, registers.size + 1), dtype)
         """The after vector of each return address, in the places of the flat stack of positions."""
         self._joined: NeedArray | None = None
+        if self._num_stages > 1:
+            self._tail = np.ascontiguousarray(registers.tail.T.astype(np.intp))
+            """[Q + 1, P]."""
+            self._is_last = automaton.next == 0
+            self._same = np.arange(self._num_stages + 1, dtype=np.intp)
+            self._late = np.zeros((self._num_stages + 1, batch_size), np.intp)
+            """[Q + 1, batch] of the current run."""
+            self._kept_late = np.zeros((batch_size * depth, self._num_stages + 1), np.intp)
         self._left = budget
 
     def reset(self) -> None:
@@ -68,19 +81,24 @@ class BatchCounters:
         self._totals.fill(self._registers.start)
         self._after[:] = self._end[:, None]
         self._kept[:] = self._end
+        if self._num_stages > 1:
+            self._late[:] = self._same[:, None]
+            self._kept_late[:] = self._same
         self._joined = None
         self._left = self._budget
 
     def _join(self, top: IndexArray) -> NeedArray:
-        """[R + 1, batch] the after vectors of the slots to fill: of what follows them in their run, and of the run."""
+        """[R + 1, batch] the after vectors behind the slots to fill: of what follows them in their run, and of it."""
         if self._joined is None:
-            rest = self._rest.take(self._next.take(top), 1)
+            follow = self._follow.take(top, 2)
             joined = np.full_like(self._after, self._never)
-            for added, tokens in enumerate(rest):
+            by_stage = joined[:-1].reshape(-1, self._num_stages, joined.shape[1])
+            for added in self._reachable:
+                tokens = follow[:, added]
                 if tokens.min() < self._never:
-                    ways = self._after.take(self._add[:, added], 0)
+                    ways = self._after.take(self._add[:-1, added], 0).reshape(by_stage.shape)
                     ways += tokens
-                    np.minimum(joined, ways, out=joined)
+                    np.minimum(by_stage, ways, out=by_stage)
             self._joined = joined
         return self._joined
 
@@ -88,8 +106,8 @@ class BatchCounters:
         """Takes the tokens that no sentence within the counts has here out of a mask [batch, V + 1]."""
         joined = self._join(top)
         slot = self._slot.take(top)
-        fewest = self._needs.take(slot, 2)
-        reached = self._add.take(self._totals, 1)[:-1]  # the sum does not depend on the order
+        fewest = self._needs.take(self._with_stage(slot), 2)
+        reached = self._add_to.take(self._totals, 1)
         reached *= len(top)
         reached += self._columns
         fewest += joined.take(reached)[:, None]
@@ -101,18 +119,36 @@ class BatchCounters:
         within[top == 0] = True
         mask &= within
 
+    def _with_stage(self, numbers: IndexArray) -> IndexArray:
+        """Index into what is stored by number and stage."""
+        return numbers if self._num_stages == 1 else numbers * self._num_stages + self._totals % self._num_stages
+
     def count(self, top: IndexArray, cell: IndexArray) -> None:
         """Takes the choices of some cells, before the positions move."""
         self._join(top)
-        self._totals = self._add[self._totals, np.where(top > 0, self._gain.take(cell), 0)]
+        if self._num_stages == 1:
+            self._totals = self._add[self._totals, np.where(top > 0, self._gain.take(cell), 0)]
+        else:
+            counted = self._add[self._totals, self._gain.take(self._with_stage(cell))]
+            self._totals = np.where(top > 0, counted, self._totals)
+            # What changes when the slot is filled; where it is the last of its run, what is late comes right behind.
+            tail = self._tail.take(top, 1)
+            self._leaving = np.where(self._is_last.take(top), np.take_along_axis(self._late, tail, 0), tail)
         self._left -= 1
 
     def push(self, pointer: IndexArray) -> None:
         """Keeps the after vectors beside the return addresses that are written above the innermost ones."""
         self._kept[pointer + 1] = self._after.T
+        if self._num_stages > 1:
+            self._kept_late[pointer + 1] = self._late.T
 
     def pop(self, pointer: IndexArray, ends: NDArray[np.bool_]) -> None:
         """The after vectors of the next slots: of the runs that open, or as kept beside the innermost addresses."""
         assert self._joined is not None, "choices are counted first"
         self._after = np.where(ends, self._kept.take(pointer, 0).T, self._joined)
         self._joined = None
+        if self._num_stages > 1:
+            stage = self._totals % self._num_stages
+            reached = self._leaving[stage, self._columns]
+            self._totals += np.where(ends, reached - stage, 0)
+            self._late = np.where(ends, self._kept_late.take(pointer, 0).T, self._leaving)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dslc.automaton.heads import find_heads_fault
 from dslc.automaton.tables import TokenAutomaton
 
 
@@ -49,4 +50,4 @@ def find_table_fault(automaton: TokenAutomaton) -> str | None:
         return "table `slot_base` does not follow from `slot`"
     if bool(np.any(automaton.extra < 0)) or bool(np.any(automaton.need < 1)):
         return "a choice or a slot costs less than it can"
-    return None
+    return None if automaton.heads is None else find_heads_fault(automaton.heads, automaton.num_tokens)

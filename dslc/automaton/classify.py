@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dslc.automaton.classification import STOP_CHOICE, Classification, Part, RuleKind
 from dslc.automaton.rewrite import Draft, Rewriting
 from dslc.automaton.vocabulary import FirstToken, make_vocabulary, token_group
-from dslc.language.grammar import BnfGrammar, Terminal
+from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.language.grammar import BnfGrammar, BnfRule, Terminal
+from dslc.limits import Limit
 
 
 def _order_splices(drafts: Sequence[Draft], num_terminals: int) -> tuple[int, ...]:
@@ -69,6 +71,7 @@ def _fuse(
             ready.append(symbol)
     order: list[int] = []
     first_tokens: dict[int, dict[FirstToken, int]] = {}
+    num_tokens, max_tokens = 0, Limit.FIRST_TOKENS.number
     while ready:
         symbol = ready.pop()
         tokens: dict[FirstToken, int] = {}
@@ -89,6 +92,9 @@ def _fuse(
                 expected += len(first_tokens[head])
         if len(tokens) != expected:  # two options begin alike, or two are empty
             continue
+        num_tokens += expected
+        if num_tokens > max_tokens:
+            raise _too_many_tokens(drafts[symbol - num_terminals].rule, max_tokens)
         first_tokens[symbol] = tokens
         drafts[symbol - num_terminals].is_fused = True
         order.append(symbol)
@@ -100,6 +106,18 @@ def _fuse(
     return tuple(order), first_tokens
 
 
+def _too_many_tokens(rule: BnfRule, limit: int) -> DslcError:
+    return DslcError(
+        Diagnostic(
+            Code.TABLES_TOO_LARGE,
+            Severity.ERROR,
+            f"the rules, repetitions written out, have more than {limit:,} tokens to begin with",
+            span=rule.span,
+            help=Limit.FIRST_TOKENS.advise("shorter repetitions or fewer literals make it smaller"),
+        )
+    )
+
+
 def classify_rules(trimmed: BnfGrammar, start: str, no_lists: Collection[str] = ()) -> Classification:
     """Kind of each rule of a trimmed grammar, its parts, and the vocabulary of its automaton.
 
@@ -107,6 +125,9 @@ def classify_rules(trimmed: BnfGrammar, start: str, no_lists: Collection[str] = 
         trimmed: productive alternatives of reachable rules only, else splicing would not end.
         start: the start rule, one of `trimmed`.
         no_lists: rules that are not to be lists, whatever their form.
+
+    Raises:
+        DslcError: DSLC323 past the limit on tokens that rules begin with.
     """
     rewriting = Rewriting(trimmed, no_lists)
     drafts, num_terminals = rewriting.drafts, rewriting.num_terminals

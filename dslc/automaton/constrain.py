@@ -31,7 +31,7 @@ class Constraining:
     """Rules of the form of lists whose nodes an inherited constraint tells apart, so that they are none."""
 
     totals: Totals | None = None
-    """What `at_most` and `at_least` count; None where there are none."""
+    """What `at_most` and `at_least` count, and `ref` refers to; None where there are none."""
 
     def split(self, classification: Classification) -> Classification:
         """The parts as the inherited constraints allow them, one for each context."""
@@ -42,12 +42,13 @@ def constrain_grammar(facts: Facts, constraints: Sequence[Constraint]) -> Constr
     """What constraints leave of a grammar, seen from its start.
 
     Raises:
-        DslcError: DSLC221 if one depends on what is not known in time, DSLC332 if they make the grammar too large.
+        DslcError: DSLC221 if one depends on what is not known in time, DSLC222 if a list that is to increase can stand
+        inside another, DSLC332 if they make the grammar too large.
     """
     trimmed, start = facts.trimmed, facts.start
     constraints = tuple(constraints)
-    is_counting = any(not constraint.kind.is_inherited for constraint in constraints)
-    totals = Totals(trimmed, constraints) if is_counting else None
+    is_threaded = any(not constraint.kind.is_inherited for constraint in constraints)
+    totals = Totals(trimmed, start, constraints) if is_threaded else None
     if not any(constraint.kind.is_inherited for constraint in constraints):
         return Constraining(start, trimmed, constraints, None, None, frozenset(), totals)
     contexts = Contexts(trimmed, constraints)

@@ -1,4 +1,4 @@
-"""Exact counts under `at_most` and `at_least`: of each slot and position by number of tokens and by what they add."""
+"""Exact counts under `at_most`, `at_least` and `ref`: by number of tokens and by what a part adds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dslc.automaton.count import MAX_CUMULATIVE_CELLS, Counts, no_sentence
 from dslc.automaton.tables import TokenAutomaton
 from dslc.automaton.walk_prefix import walk_prefix
 
-_Ways = list[dict[int, int]]
-"""[tokens] number of ways, by what they add to the total."""
+_Ways = list[list[dict[int, int]]]
+"""[tokens][stage before] number of ways, by what they add to the total."""
 
 
 def count_sentences(automaton: TokenAutomaton, budget: int) -> Counts:
@@ -41,23 +41,31 @@ class TotalCounts(Counts):
         super().__init__(automaton, budget)
         assert automaton.registers is not None, "the automaton counts"
         registers = automaton.registers
+        self._num_stages = registers.num_stages
         self._start_total = registers.start
         self._add: list[list[int]] = registers.add.tolist()
         self._dead = registers.size
         self._accepts: list[bool] = [*registers.accepts.tolist(), False]
-        self._gain: list[int] = registers.gain.tolist()
+        self._gain: list[list[int]] = registers.gain.tolist()
+        self._tail: list[list[int]] = registers.tail.tolist()
+        same = list(range(self._num_stages + 1))
+        self._goes_on = [bool(rest) or tail != same for rest, tail in zip(self._next, self._tail, strict=True)]
+        """[position] something follows its slot in its run, be it only a change of the stage."""
+        moves = {tuple(tail): self._move_totals(tail) for tail in self._tail}
+        self._moved = [moves[tuple(tail)] for tail in self._tail]
+        """[position][total] the total with the stage behind the position's tail, DEAD where there is none."""
         self.slot_ways, self.position_ways = self._count_ways()
-        start_row = self._add[registers.start]
+        start_row, stage = self._add[registers.start], registers.start % self._num_stages
         self._ends: list[list[tuple[int, int]]] = [
-            sorted((e, ways) for e, ways in by_total.items() if self._accepts[start_row[e]])
-            for by_total in self.position_ways[automaton.start_position]
+            sorted((e, ways) for e, ways in by_stage[stage].items() if self._accepts[start_row[e]])
+            for by_stage in self.position_ways[automaton.start_position]
         ]
         """[tokens] (what a sentence adds, number of ways)."""
         self.by_tokens = tuple(sum(ways for _, ways in ends) for ends in self._ends)
         self.total = sum(self.by_tokens)
         self._before_length = list(accumulate(self.by_tokens, initial=0))
-        self._total_cuts: dict[tuple[int, int, int], tuple[list[tuple[int, int, int]], list[int]]] = {}
-        self._total_picks: dict[tuple[int, int, int], tuple[list[tuple[int, int]], list[int]]] = {}
+        self._total_cuts: dict[tuple[int, int, int, int], tuple[list[tuple[int, int, int]], list[int]]] = {}
+        self._total_picks: dict[tuple[int, int, int, int], tuple[list[tuple[int, int]], list[int]]] = {}
 
     def _keep(self, cells: int) -> None:
         self._kept_cells += cells
@@ -67,78 +75,106 @@ class TotalCounts(Counts):
             self._kept_cells = cells
 
     def _count_ways(self) -> tuple[list[_Ways], list[_Ways]]:
-        add, dead, budget = self._add, self._dead, self.budget
+        add, dead, budget, num_stages = self._add, self._dead, self.budget, self._num_stages
+        stages = range(num_stages)
         num_slots, num_positions = self.automaton.num_slots, self.automaton.num_positions
-        slot_ways: list[_Ways] = [[{} for _ in range(budget + 1)] for _ in range(num_slots)]
-        position_ways: list[_Ways] = [[{0: 1}, *({} for _ in range(budget))]]
-        for position in range(1, num_positions):
-            ends = not self._next[position]  # a position that ends its run shares the list of its slot
-            position_ways.append(slot_ways[self._slot[position]] if ends else [{} for _ in range(budget + 1)])
+
+        def nothing() -> list[dict[int, int]]:
+            return [{} for _ in stages]
+
+        slot_ways: list[_Ways] = [[nothing() for _ in range(budget + 1)] for _ in range(num_slots)]
+        position_ways: list[_Ways] = [[[{stage: 1} for stage in stages], *(nothing() for _ in range(budget))]]
+        for position in range(1, num_positions):  # a position behind which nothing follows shares the list of its slot
+            own = None if self._goes_on[position] else slot_ways[self._slot[position]]
+            position_ways.append([nothing() for _ in range(budget + 1)] if own is None else own)
         width = self.automaton.num_tokens + 1
-        opened: list[list[tuple[_Ways, list[int], int]]] = []
+        opened: list[list[tuple[_Ways, int, int, list[int], int]]] = []
         for slot, choices in enumerate(self.choices):
-            multiplicity: dict[tuple[int, int], int] = {}
+            multiplicity: dict[tuple[int, int, int], int] = {}
             for token, run in choices:
-                key = (run, self._gain[slot * width + token])
-                multiplicity[key] = multiplicity.get(key, 0) + 1
-            opened.append([(position_ways[run], add[gain], number) for (run, gain), number in multiplicity.items()])
+                for stage, gain in enumerate(self._gain[slot * width + token]):
+                    if gain != dead:
+                        key = (run, stage, gain)
+                        multiplicity[key] = multiplicity.get(key, 0) + 1
+            opened.append(
+                [
+                    (position_ways[run], stage, gain % num_stages, add[gain], number)
+                    for (run, stage, gain), number in multiplicity.items()
+                ]
+            )
         inner = [
-            (position_ways[p], slot_ways[self._slot[p]], position_ways[self._next[p]])
+            (position_ways[p], slot_ways[self._slot[p]], self._moved[p], position_ways[self._next[p]])
             for p in range(1, num_positions)
-            if self._next[p]
+            if self._goes_on[p]
         ]
         for n in range(1, budget + 1):
             for slot in range(num_slots):
-                ways = slot_ways[slot][n]
-                for run_ways, row, number in opened[slot]:
-                    for e, each in run_ways[n - 1].items():
+                for run_ways, stage, opened_stage, row, number in opened[slot]:
+                    ways = slot_ways[slot][n][stage]
+                    for e, each in run_ways[n - 1][opened_stage].items():
                         if row[e] != dead:
                             ways[row[e]] = ways.get(row[e], 0) + number * each
-            for whole, first, rest in inner:
-                ways = whole[n]
-                for k in range(1, n):
-                    if not first[k] or not rest[n - k]:
+            for whole, first, moved, rest in inner:
+                for k in range(1, n + 1):
+                    rest_ways = rest[n - k]
+                    if not any(rest_ways):
                         continue
-                    for a, some in first[k].items():
-                        row = add[a]
-                        for b, others in rest[n - k].items():
-                            if row[b] != dead:
-                                ways[row[b]] = ways.get(row[b], 0) + some * others
+                    for ways, some_ways in zip(whole[n], first[k], strict=True):
+                        for a, some in some_ways.items():
+                            total = moved[a]
+                            if total == dead:
+                                continue
+                            row = add[total]
+                            for b, others in rest_ways[total % num_stages].items():
+                                if row[b] != dead:
+                                    ways[row[b]] = ways.get(row[b], 0) + some * others
         return slot_ways, position_ways
+
+    def _move_totals(self, tail: list[int]) -> list[int]:
+        stages = [(total % self._num_stages, total) for total in range(self._dead)]
+        return [
+            total - stage + tail[stage] if tail[stage] < self._num_stages else self._dead for stage, total in stages
+        ]
 
     # --- the order ------------------------------------------------------------------------------------------------
 
-    def _cut_total(self, position: int, tokens: int, total: int) -> tuple[list[tuple[int, int, int]], list[int]]:
+    def _cut_total(
+        self, position: int, stage: int, tokens: int, total: int
+    ) -> tuple[list[tuple[int, int, int]], list[int]]:
         """How a position and the rest of its run share tokens and a total: (tokens of the slot, what it adds, what the
         rest adds), and for each the number of ways of those before."""
-        found = self._total_cuts.get((position, tokens, total))
+        found = self._total_cuts.get((position, stage, tokens, total))
         if found is None:
             first, rest = self.slot_ways[self._slot[position]], self.position_ways[self._next[position]]
-            cuts = sorted(
-                (k, a, b)
-                for k in range(1, tokens + 1)
-                for a in first[k]
-                for b in rest[tokens - k]
-                if self._add[a][b] == total
-            )
-            begins = list(accumulate((first[k][a] * rest[tokens - k][b] for k, a, b in cuts[:-1]), initial=0))
-            found = self._total_cuts[position, tokens, total] = (cuts, begins)
+            cuts = []
+            begins = [0]
+            for k in range(1, tokens + 1):
+                for a, ways in sorted(first[k][stage].items()):
+                    moved = self._moved[position][a]
+                    if moved == self._dead:
+                        continue
+                    for b, others in sorted(rest[tokens - k][moved % self._num_stages].items()):
+                        if self._add[moved][b] == total:
+                            cuts.append((k, a, b))
+                            begins.append(begins[-1] + ways * others)
+            begins.pop()
+            found = self._total_cuts[position, stage, tokens, total] = (cuts, begins)
             self._keep(len(cuts))
         return found
 
-    def _pick_total(self, slot: int, tokens: int, total: int) -> tuple[list[tuple[int, int]], list[int]]:
+    def _pick_total(self, slot: int, stage: int, tokens: int, total: int) -> tuple[list[tuple[int, int]], list[int]]:
         """How a slot begins: (token, what its run adds), and for each the number of ways of those before."""
-        found = self._total_picks.get((slot, tokens, total))
+        found = self._total_picks.get((slot, stage, tokens, total))
         if found is None:
             base = slot * (self.automaton.num_tokens + 1)
-            chosen = [
-                ((token, e), ways)
-                for token, run in self.choices[slot]
-                for e, ways in sorted(self.position_ways[run][tokens - 1].items())
-                if self._add[self._gain[base + token]][e] == total
-            ]
+            chosen = []
+            for token, run in self.choices[slot]:
+                gain = self._gain[base + token][stage]
+                if gain != self._dead:
+                    ways_of = self.position_ways[run][tokens - 1][gain % self._num_stages]
+                    chosen += [((token, e), n) for e, n in sorted(ways_of.items()) if self._add[gain][e] == total]
             begins = list(accumulate((ways for _, ways in chosen[:-1]), initial=0))
-            found = self._total_picks[slot, tokens, total] = ([pair for pair, _ in chosen], begins)
+            found = self._total_picks[slot, stage, tokens, total] = ([pair for pair, _ in chosen], begins)
             self._keep(len(chosen))
         return found
 
@@ -150,26 +186,57 @@ class TotalCounts(Counts):
             index -= ways
             total, ways = next(ends)
         tokens: list[int] = []
-        pending = [(self.automaton.start_position, length, total, index)]
+        pending = [(self.automaton.start_position, self._start_total % self._num_stages, length, total, index)]
         while pending:
-            position, length, total, index = pending.pop()
+            position, stage, length, total, index = pending.pop()
             if not position:
                 continue
             rest = self._next[position]
-            if rest:
-                cuts, begins = self._cut_total(position, length, total)
+            if self._goes_on[position]:
+                cuts, begins = self._cut_total(position, stage, length, total)
                 at = bisect_right(begins, index) - 1
                 taken, total, rest_total = cuts[at]
-                ways = self.position_ways[rest][length - taken][rest_total]
+                behind = self._tail[position][total % self._num_stages]
+                ways = self.position_ways[rest][length - taken][behind][rest_total]
                 index, rest_index = divmod(index - begins[at], ways)
-                pending.append((rest, length - taken, rest_total, rest_index))
+                pending.append((rest, behind, length - taken, rest_total, rest_index))
                 length = taken
-            picks, begins = self._pick_total(self._slot[position], length, total)
+            picks, begins = self._pick_total(self._slot[position], stage, length, total)
             at = bisect_right(begins, index) - 1
             token, inner = picks[at]
             tokens.append(token)
-            pending.append((self._run[self._slot_base[position] + token], length - 1, inner, index - begins[at]))
+            cell = self._slot_base[position] + token
+            opened = self._gain[cell][stage] % self._num_stages
+            pending.append((self._run[cell], opened, length - 1, inner, index - begins[at]))
         return tuple(tokens)
+
+    def _find_stages(self, tokens: Sequence[int], positions: Sequence[int]) -> list[int]:
+        """The stage before each token of a sentence of the automaton without counters.
+
+        Raises:
+            DslcError: DSLC303 if a literal refers to what is not finished.
+        """
+        stage = self._start_total % self._num_stages
+        stages = []
+        opened: list[int] = []
+        for place, (token, position) in enumerate(zip(tokens, positions, strict=True)):
+            stages.append(stage)
+            cell = self._slot_base[position] + token
+            gain = self._gain[cell][stage]
+            if gain == self._dead:
+                raise no_sentence(f"token {place + 1} of {len(tokens)} is not allowed there")
+            stage = gain % self._num_stages
+            opened.append(position)
+            if self._run[cell]:
+                continue
+            while opened:  # slots that are filled, and the runs that end with them
+                filled = opened.pop()
+                stage = self._tail[filled][stage]
+                if stage == self._num_stages:
+                    raise no_sentence(f"token {place + 1} of {len(tokens)} is not allowed there")
+                if self._next[filled]:
+                    break
+        return stages
 
     def rank(self, tokens: Sequence[int]) -> int:
         """The index of a token sequence, the inverse of `unrank`.
@@ -178,31 +245,34 @@ class TotalCounts(Counts):
             DslcError: DSLC303 if it is no sentence within the budget and the counts.
         """
         positions = self._positions(tokens)
+        stages = self._find_stages(tokens, positions)
         # From the last token to the first: (tokens, total, index) of each finished rest of a run, innermost last.
         finished: list[tuple[int, int, int]] = []
-        for place, token, position in zip(
-            range(len(tokens) - 1, -1, -1), reversed(tokens), reversed(positions), strict=True
-        ):
+        for place in range(len(tokens) - 1, -1, -1):
+            token, position, stage = tokens[place], positions[place], stages[place]
             cell = self._slot_base[position] + token
-            length, inner, index = finished.pop() if self._run[cell] else (0, 0, 0)
+            gain = self._gain[cell][stage]
+            length, inner, index = finished.pop() if self._run[cell] else (0, gain % self._num_stages, 0)
             length += 1
-            total = self._add[self._gain[cell]][inner]
+            total = self._add[gain][inner]
             if total == self._dead:
                 raise no_sentence(f"token {place + 1} of {len(tokens)} begins what counts too much")
-            picks, begins = self._pick_total(self._slot[position], length, total)
+            picks, begins = self._pick_total(self._slot[position], stage, length, total)
             index += begins[picks.index((token, inner))]
             rest = self._next[position]
-            if rest:
-                rest_length, rest_total, rest_index = finished.pop()
-                joined = self._add[total][rest_total]
+            if self._goes_on[position]:
+                moved = self._moved[position][total]
+                behind = moved % self._num_stages
+                rest_length, rest_total, rest_index = finished.pop() if rest else (0, behind, 0)
+                joined = self._add[moved][rest_total]
                 if joined == self._dead:
                     raise no_sentence(f"token {place + 1} of {len(tokens)} begins what counts too much")
-                cuts, begins = self._cut_total(position, length + rest_length, joined)
-                ways = self.position_ways[rest][rest_length][rest_total]
+                cuts, begins = self._cut_total(position, stage, length + rest_length, joined)
+                ways = self.position_ways[rest][rest_length][behind][rest_total]
                 index = begins[cuts.index((length, total, rest_total))] + index * ways + rest_index
                 length, total = length + rest_length, joined
             finished.append((length, total, index))
-        _, total, index = finished[0] if finished else (0, 0, 0)
+        _, total, index = finished[0] if finished else (0, self._start_total % self._num_stages, 0)
         for before, ways in self._ends[len(tokens)]:
             if before == total:
                 return self._before_length[len(tokens)] + index
@@ -221,29 +291,35 @@ class TotalCounts(Counts):
         """
         used = len(prefix) + 1
         by_total = [[weight if accepts else 0 for accepts in self._accepts] for weight in weights]
-        (*chosen_at, position), after = walk_prefix(self, prefix, by_total, self._weigh_before)
-        if not position:
+        state, after = walk_prefix(self, prefix, by_total, self._weigh_before)
+        if not state.top:
             return {}
-        total = self._start_total
-        for place, token in zip(chosen_at, prefix, strict=True):
-            total = self._add[total][self._gain[self._slot_base[place] + token]]
+        assert state.counts is not None, "the automaton counts"
+        total = state.counts.total
         shares = {}
-        for token, run in self.choices[self._slot[position]]:
-            row = self._add[self._add[total][self._gain[self._slot_base[position] + token]]]
-            shares[token] = self._weigh(run, after, used, row)
+        for token, run in self.choices[self._slot[state.top]]:
+            gain = self._gain[self._slot_base[state.top] + token][total % self._num_stages]
+            shares[token] = self._weigh(self.position_ways[run], after, used, self._add[total][gain])
         whole = sum(shares.values())
         return {token: Fraction(weight, whole) for token, weight in shares.items() if weight}
 
-    def _weigh(self, position: int, after: list[list[int]], used: int, row: list[int]) -> int:
-        """Weight of all ways to fill a position and the rest of its run, from `used` tokens and the total of `row`."""
+    def _weigh(self, ways_of: _Ways, after: list[list[int]], used: int, total: int) -> int:
+        """Weight of all ways to fill what has these ways, from `used` tokens and a total."""
+        if total == self._dead:
+            return 0
+        row, stage = self._add[total], total % self._num_stages
         return sum(
             ways * after[used + n][row[e]]
-            for n, by_total in enumerate(self.position_ways[position][: len(after) - used])
-            for e, ways in by_total.items()
+            for n, by_stage in enumerate(ways_of[: len(after) - used])
+            for e, ways in by_stage[stage].items()
         )
 
     def _weigh_before(self, position: int, after: list[list[int]], begin: int) -> list[list[int]]:
+        if not self._goes_on[position]:
+            return after
         nothing = [0] * (self._dead + 1)
+        rest = self.position_ways[self._next[position]]
         return [nothing] * begin + [
-            [self._weigh(position, after, used, row) for row in self._add] for used in range(begin, len(after))
+            [*(self._weigh(rest, after, used, total) for total in self._moved[position]), 0]
+            for used in range(begin, len(after))
         ]

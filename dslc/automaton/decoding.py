@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from dslc.automaton.classification import Classification, Part, PartRole, RuleKind
 from dslc.automaton.derivation import Scanned
@@ -23,6 +24,12 @@ class Word:
     rule: str
     length: int
     """Of the text, in code points."""
+    nodes: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The nodes that it has made, by the index of its token: sentences share them. At most SHARED_PLACES."""
+
+
+SHARED_PLACES = 1024
+"""Indices of tokens whose words are kept; further ones are made anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,20 @@ def find_fault(constraining: Constraining, derivation: Derivation) -> tuple[Cons
     contexts = constraining.contexts
     tally = None if constraining.totals is None else Tally(constraining)
     num_leaves = 0
-    pending: list[tuple[Derivation | Scanned, Context]] = [(derivation, contexts.initial if contexts else ())]
+    pending: list[tuple[Derivation | Scanned, Context | None]] = [(derivation, contexts.initial if contexts else ())]
     while pending:
         node, context = pending.pop()
         if isinstance(node, Scanned):
+            assert context is not None, "a literal has nothing behind its content"
             fault = contexts.leaf_fault(node.terminal, node.literal, context) if contexts else None
             fault = fault or (tally.count_leaf(node) if tally else None)
             if fault is not None:
                 return fault, num_leaves
             num_leaves += 1
+            continue
+        if context is None:  # its content is behind it
+            assert tally is not None, "only what refers waits for the end of a node"
+            tally.finish_node(node)
             continue
         if contexts:
             fault = contexts.node_fault(node.rule, node.production, context)
@@ -35,33 +40,57 @@ def find_fault(constraining: Constraining, derivation: Derivation) -> tuple[Cons
         fault = tally.count_node(node) if tally else None
         if fault is not None:
             return fault, num_leaves
+        if tally and tally.referring:
+            pending.append((node, None))
         pending.extend((child, context) for child in reversed(node.children))
     missing = tally.missing() if tally else None
     return None if missing is None else (missing, num_leaves)
 
 
 class Tally:
-    """How often each counting constraint's subject stood so far."""
+    """How often each counting constraint's subject stood so far, and what each `ref` may name."""
 
     def __init__(self, constraining: Constraining) -> None:
         self.trimmed = constraining.trimmed
-        self.counting = [each for each in constraining.constraints if not each.kind.is_inherited]
+        self.counting = [each for each in constraining.constraints if each.kind.is_counted]
         self.numbers = [0] * len(self.counting)
         self.visibility = find_visibility(self.trimmed)
+        self.referring = [each for each in constraining.constraints if each.kind is ConstraintKind.REF]
+        self.finished = [0] * len(self.referring)
+        self.lists: list[dict[str, int]] = [{}]
+        """Of each open node that trees show, the last number of each terminal that refers."""
 
     def count_leaf(self, leaf: Scanned) -> Constraint | None:
-        """Counts a literal; the `at_most` that is passed by it."""
+        """Counts a literal; the `at_most` that is passed by it, or the `ref` that it breaks."""
         text = self.trimmed.terminal_by_name[leaf.terminal].literals[leaf.literal].text
-        return self._count(
+        passed = self._count(
             [each.subject.name == leaf.terminal and each.subject.literal in (None, text) for each in self.counting]
         )
+        for reference, finished in zip(self.referring, self.finished, strict=True):
+            if reference.subject.name == leaf.terminal:
+                last = self.lists[-1].get(leaf.terminal, -1)
+                if int(text) >= reference.number + finished or (reference.is_increasing and int(text) <= last):
+                    return reference
+                self.lists[-1][leaf.terminal] = int(text)
+        return passed
 
     def count_node(self, node: Derivation) -> Constraint | None:
-        """Counts a node; the `at_most` that is passed by it."""
+        """Counts a node before its content; the `at_most` that is passed by it."""
         if self.visibility[node.rule][node.production] is not Visibility.SHOWN:
             return None
+        self.lists.append({})
         shape = self.trimmed.node_shapes[node.rule][node.production]
         return self._count([each.subject.name in (shape.name, shape.rule) for each in self.counting])
+
+    def finish_node(self, node: Derivation) -> None:
+        """Takes note of the end of a node."""
+        if self.visibility[node.rule][node.production] is not Visibility.SHOWN:
+            return
+        self.lists.pop()
+        shape = self.trimmed.node_shapes[node.rule][node.production]
+        for i, reference in enumerate(self.referring):
+            assert reference.outer is not None, "a reference names nodes"
+            self.finished[i] += reference.outer.name in (shape.name, shape.rule)
 
     def _count(self, is_counted: list[bool]) -> Constraint | None:
         passed = None

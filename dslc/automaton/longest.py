@@ -53,34 +53,43 @@ def longest_sentence(automaton: TokenAutomaton) -> int:
 
 def _longest_counted(automaton: TokenAutomaton, registers: Registers, order: list[int]) -> int:
     """As `longest_sentence`, among the totals that the registers accept: the longest by what a part adds."""
-    add, dead = registers.add.tolist(), registers.size
+    add, dead, num_stages = registers.add.tolist(), registers.size, registers.num_stages
     slot_of, following = automaton.slot.tolist(), automaton.next.tolist()
-    longest: dict[int, dict[int, int]] = {}
+    gains, tails = registers.gain.tolist(), registers.tail.tolist()
+    longest: dict[int, list[dict[int, int]]] = {}
 
-    def join(first: dict[int, int], second: dict[int, int]) -> dict[int, int]:
+    def join(first: dict[int, int], second: list[dict[int, int]]) -> dict[int, int]:
         joined: dict[int, int] = {}
         for a, tokens in first.items():
-            for b, more in second.items():
+            for b, more in second[a % num_stages].items():
                 if add[a][b] != dead:
                     joined[add[a][b]] = max(joined.get(add[a][b], 0), tokens + more)
         return joined
 
-    def run_lengths(position: int) -> dict[int, int]:
-        lengths = {0: 0}
+    def change(lengths: dict[int, int], tail: list[int]) -> dict[int, int]:
+        changed: dict[int, int] = {}
+        for total, tokens in lengths.items():
+            stage = total % num_stages
+            if tail[stage] < num_stages:
+                moved = total - stage + tail[stage]
+                changed[moved] = max(changed.get(moved, 0), tokens)
+        return changed
+
+    def run_lengths(position: int, begin: dict[int, int]) -> dict[int, int]:
+        """By what is added from before `begin` to the end of a run."""
         while position:
-            lengths = join(lengths, longest[slot_of[position]])
+            begin = change(join(begin, longest[slot_of[position]]), tails[position])
             position = following[position]
-        return lengths
+        return begin
 
     width = automaton.num_tokens + 1
     for slot in order:
-        of_slot = longest[slot] = {}
+        longest[slot] = [{} for _ in range(num_stages)]
         for cell in range(slot * width, slot * width + width - 1):
             if automaton.extra[cell] <= automaton.max_budget:
-                gain = int(registers.gain[cell])
-                lengths = join({gain: 1}, run_lengths(int(automaton.run[cell]))) if gain != dead else {}
-                for total, tokens in lengths.items():
-                    of_slot[total] = max(of_slot.get(total, 0), tokens)
-    start = add[registers.start]
-    ends = run_lengths(automaton.start_position)
-    return max(tokens for total, tokens in ends.items() if start[total] != dead and registers.accepts[start[total]])
+                for of_slot, gain in zip(longest[slot], gains[cell], strict=True):
+                    lengths = run_lengths(int(automaton.run[cell]), {gain: 1}) if gain != dead else {}
+                    for total, tokens in lengths.items():
+                        of_slot[total] = max(of_slot.get(total, 0), tokens)
+    ends = run_lengths(automaton.start_position, {registers.start: 0})
+    return max(tokens for total, tokens in ends.items() if registers.accepts[total])

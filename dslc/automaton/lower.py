@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +11,14 @@ from functools import cached_property
 import numpy as np
 
 from dslc.automaton.budget import budget_too_small
-from dslc.automaton.classification import Classification, Part, RuleKind
+from dslc.automaton.classification import Classification, Option, Part, RuleKind
 from dslc.automaton.classify import classify_rules, find_head
 from dslc.automaton.constrain import Constraining, constrain_grammar
 from dslc.automaton.decoding import DecodingTables, make_decoding_tables
-from dslc.automaton.registers import NEVER_TOKENS, Registers
+from dslc.automaton.make_registers import make_registers
+from dslc.automaton.stages import SAME, StageSteps
 from dslc.automaton.tables import TokenAutomaton
-from dslc.automaton.totals import Gains, join_needs, surcharge
+from dslc.automaton.totals import Gains, surcharge
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.analyze import Facts
 from dslc.language.constraints import Constraint
@@ -92,7 +94,8 @@ def lower_grammar(facts: Facts, *, max_budget: int, constraints: Sequence[Constr
         if min_tokens == NEVER:
             raise explain_contradiction(facts, constraints)
         raise explain_budget(facts, constraints, max_budget, min_tokens)
-    automaton = _Tables(split, trimmed, needs, max_budget).make(facts.start, min_tokens, gains)
+    steps = gains.steps if gains is not None and gains.totals.num_stages > 1 else None
+    automaton = _Tables(split, trimmed, needs, max_budget, steps).make(facts.start, min_tokens, gains)
     lowering = Lowering(trimmed, classification, automaton, facts, tuple(constraints))
     vars(lowering)["constraining"] = constraining  # made already; a saved space makes it when first asked for
     return lowering
@@ -111,7 +114,7 @@ def _fewest(split: Classification, needs: Sequence[int], gains: Gains | None) ->
     if gains is None:
         return needs[split.start]
     accepts = gains.totals.accepts
-    return min((tokens for total, tokens in gains.needs[split.start].items() if accepts[total]), default=NEVER)
+    return min((tokens for total, tokens in gains.needs[split.start][0].items() if accepts[total]), default=NEVER)
 
 
 # --- prices -----------------------------------------------------------------------------------------------------------
@@ -162,16 +165,23 @@ def price_symbols(classification: Classification) -> list[int]:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 Run = tuple[int, ...]
-"""Symbols of slots, in the order in which they are filled."""
+"""Symbols of slots, in the order in which they are filled; between them -1 - m where the stage changes by map m."""
 
 
 class _Tables:
     """Slots, runs and positions of one start, as far as sentences within the budget reach."""
 
     def __init__(
-        self, classification: Classification, trimmed: BnfGrammar, needs: Sequence[int], max_budget: int
+        self,
+        classification: Classification,
+        trimmed: BnfGrammar,
+        needs: Sequence[int],
+        max_budget: int,
+        steps: StageSteps | None,
     ) -> None:
         self.classification = classification
+        self.steps = steps
+        """Where the stage changes; None where there is one stage only."""
         self.labels = {rule.name: rule.label or rule.name for rule in trimmed.rules}
         self.needs = needs
         self.max_budget = max_budget
@@ -179,13 +189,16 @@ class _Tables:
         self.num_terminals = classification.num_terminals
         # Spliced parts and forced terminals dissolve; an infeasible part is left out, its price says so before it is
         # met.
-        self.content: dict[int, Run] = {i: () for i, n in enumerate(classification.literal_counts) if n == 1}
-        self.content_after_head: dict[int, Run] = {}
+        self.content: dict[int, Run] = {
+            i: self._literal(i) for i, n in enumerate(classification.literal_counts) if n == 1
+        }
+        self.content_around_head: dict[int, tuple[Run, Run]] = {}
         for symbol in classification.splice_order:
             if needs[symbol] <= max_budget:
-                symbols = self._part(symbol).options[0].symbols
-                self.content[symbol] = self._expand(symbols)
-                self.content_after_head[symbol] = self._expand_after_head(symbols)
+                part = self._part(symbol)
+                items = self._items(part, part.options[0])
+                self.content[symbol] = self._expand(items)
+                self.content_around_head[symbol] = self._split_at_head(items)
         # Runs that follow a token of a fused part; None if they pass the budget.
         self.fused_choices: dict[int, dict[int, Run | None]] = {}
         for symbol in classification.fusion_order:
@@ -194,59 +207,90 @@ class _Tables:
     def _part(self, symbol: int) -> Part:
         return self.classification.parts[symbol - self.num_terminals]
 
-    def _price(self, symbols: Iterable[int]) -> int:
-        return sum(self.needs[symbol] for symbol in symbols)
+    def _price(self, items: Iterable[int]) -> int:
+        return sum([self.needs[item] for item in items if item >= 0])
 
-    def _expand(self, symbols: Iterable[int]) -> Run:
+    def _literal(self, symbol: int, token: int | None = None) -> Run:
+        """What a literal leaves: nothing but what it changes."""
+        step = SAME if self.steps is None else self.steps.of_literal(symbol, token)
+        return () if step == SAME else (-1 - step,)
+
+    def _items(self, part: Part, option: Option) -> tuple[int, ...]:
+        return option.symbols if self.steps is None else self.steps.list_items(part, option)
+
+    def _join(self, *runs: Run) -> Run:
+        """Runs one after the other, with one map where several meet."""
+        items: list[int] = []
+        for run in runs:
+            for item in run:
+                if item < 0 and items and items[-1] < 0:
+                    assert self.steps is not None, "maps come from steps"
+                    step = self.steps.stages.join(-1 - items.pop(), -1 - item)
+                    if step != SAME:
+                        items.append(-1 - step)
+                else:
+                    items.append(item)
+        return tuple(items)
+
+    def _expand(self, items: Iterable[int]) -> Run:
         slots: list[int] = []
-        for symbol in symbols:
-            inner = self.content.get(symbol)
+        for item in items:
+            inner = self.content.get(item)
             if inner is None:
-                slots.append(symbol)
+                slots.append(item)
             else:
                 slots.extend(inner)
-        return tuple(slots)
+        return tuple(slots) if self.steps is None else self._join(tuple(slots))
 
-    def _expand_after_head(self, symbols: Sequence[int]) -> Run:
-        """Slots after the first terminal or part that is not spliced."""
+    def _split_at_head(self, items: Sequence[int]) -> tuple[Run, Run]:
+        """What stands before the first terminal or part that is not spliced, maps alone, and what stands after it."""
         heads = self.classification.heads
-        for i, symbol in enumerate(symbols):
-            if heads.get(symbol, symbol) is not None:
-                return self.content_after_head.get(symbol, ()) + self._expand(symbols[i + 1 :])
-        return ()
+        for i, item in enumerate(items):
+            if item >= 0 and heads.get(item, item) is not None:
+                before, after = self.content_around_head.get(item, ((), ()))
+                rest = self._expand(items[i + 1 :])
+                if self.steps is None:
+                    return (), after + rest
+                return self._join(self._expand(items[:i]), before), self._join(after, rest)
+        return self._expand(items), ()
 
     def _fused_runs(self, symbol: int) -> dict[int, Run | None]:
         part = self._part(symbol)
         heads: list[int | None] = []
-        rests: list[Run | None] = []
+        around: list[tuple[Run, Run] | None] = []
         for option in part.options:
             feasible = self._price(option.symbols) <= self.max_budget
             heads.append(find_head(option.symbols, self.classification.heads))
-            rests.append(self._expand_after_head(option.symbols) if feasible else None)
+            around.append(self._split_at_head(self._items(part, option)) if feasible else None)
         runs: dict[int, Run | None] = {}
         for token, option_id in part.option_by_token.items():
-            head, rest = heads[option_id], rests[option_id]
-            if rest is None or head is None or head < self.num_terminals:
-                runs[token] = rest
+            head, both = heads[option_id], around[option_id]
+            if both is None:
+                runs[token] = None
                 continue
-            inner = self.fused_choices[head][token]
+            before, rest = both
+            inner: Run | None = ()
+            if head is not None:
+                is_terminal = head < self.num_terminals
+                inner = self._literal(head, token) if is_terminal else self.fused_choices[head][token]
             if inner is None or self._price(inner) + self._price(rest) > self.max_budget:
                 runs[token] = None
             else:
-                runs[token] = inner + rest
+                runs[token] = inner + rest if self.steps is None else self._join(before, inner, rest)
         return runs
 
     def _choices(self, symbol: int) -> dict[int, Run | None]:
         if symbol < self.num_terminals:
-            return dict.fromkeys(self.classification.literal_tokens[symbol], ())
+            return {token: self._literal(symbol, token) for token in self.classification.literal_tokens[symbol]}
         fused = self.fused_choices.get(symbol)
         if fused is not None:
             return fused
         part = self._part(symbol)
         runs: dict[int, Run | None] = {}
         for token, option_id in part.option_by_token.items():
-            symbols = part.options[option_id].symbols
-            runs[token] = self._expand(symbols) if self._price(symbols) <= self.max_budget else None
+            option = part.options[option_id]
+            is_feasible = self._price(option.symbols) <= self.max_budget
+            runs[token] = self._expand(self._items(part, option)) if is_feasible else None
         return runs
 
     def _slot_name(self, symbol: int) -> str:
@@ -267,32 +311,37 @@ class _Tables:
         width = len(self.classification.vocabulary) + 1
         slot_id: dict[int, int] = {}
         slots: list[int] = []  # symbols by slot
-        position_id: dict[tuple[int, int], int] = {}
-        position_slot, following = [0], [0]
+        position_id: dict[tuple[int, int, int], int] = {}
+        position_slot, following, tails = [0], [0], [SAME]
 
-        def open_run(run: Run) -> int:
-            position = 0
-            for symbol in run:
-                if symbol not in slot_id:
-                    slot_id[symbol] = len(slots)
-                    slots.append(symbol)
-            for symbol in reversed(run):
-                key = (slot_id[symbol], position)
+        def open_run(run: Run) -> tuple[int, int]:
+            """The first position of a run, and the map before it."""
+            position, step = 0, SAME
+            for item in run:
+                if item >= 0 and item not in slot_id:
+                    slot_id[item] = len(slots)
+                    slots.append(item)
+            for item in reversed(run):
+                if item < 0:
+                    step = -1 - item
+                    continue
+                key = (slot_id[item], position, step)
                 position = position_id.get(key, 0)
                 if not position:
                     position = position_id[key] = len(position_slot)
                     position_slot.append(key[0])
                     following.append(key[1])
-            return position
+                    tails.append(step)
+                step = SAME
+            return position, step
 
-        start_position = open_run(self._expand((self.classification.start,)))
+        start_position, start_step = open_run(self._expand((self.classification.start,)))
         # Cells of the choice tables: (index, first position, price), and the largest price of each slot.
-        cells: list[int] = []
-        firsts: list[int] = []
-        prices: list[int] = []
+        cells, firsts, steps, prices = array("q"), array("q"), array("q"), array("q")
         caps: list[int] = []
-        known_runs: dict[Run, tuple[int, int]] = {}
+        known_runs: dict[Run, tuple[int, int, int]] = {}
         max_slots, max_positions = Limit.SLOTS.number, Limit.POSITIONS.number
+        max_cells, num_rows = Limit.TABLE_CELLS.number, 1
         for slot, symbol in enumerate(slots):  # grows while it is walked
             base, need, cap = slot * width, needs[symbol], 0
             for token, run in self._choices(symbol).items():
@@ -303,23 +352,24 @@ class _Tables:
                     price = 1 + self._price(run)
                     if price - need > max_slack:
                         continue
-                    known = known_runs[run] = (open_run(run), price)
-                extra = known[1] - need
+                    known = known_runs[run] = (*open_run(run), price)
+                extra = known[2] - need
                 assert extra >= 0, "a slot needs what its cheapest choice needs"
                 if extra > max_slack:
                     continue
                 cells.append(base + token)
                 firsts.append(known[0])
+                steps.append(known[1])
                 prices.append(extra)
                 cap = max(cap, extra)
             caps.append(cap)
+            num_rows += cap + 1
+            if (num_rows + 2 * len(caps)) * width > max_cells:
+                raise _too_large(start, "table cells", Limit.TABLE_CELLS)
             if len(slots) > max_slots:
                 raise _too_large(start, "slots", Limit.SLOTS)
             if len(position_slot) > max_positions:
                 raise _too_large(start, "positions", Limit.POSITIONS)
-        num_rows = 1 + sum(cap + 1 for cap in caps)
-        if (num_rows + 2 * len(slots)) * width > Limit.TABLE_CELLS.number:
-            raise _too_large(start, "table cells", Limit.TABLE_CELLS)
 
         num_cells = max(1, len(slots)) * width
         run_table = np.zeros(num_cells, np.int32)
@@ -355,7 +405,14 @@ class _Tables:
             need=np.array([needs[symbol] for symbol in slots], np.int32),
             registers=None
             if gains is None
-            else _make_registers(gains, slots, position_slot, following, dict(zip(cells, firsts, strict=True)), width),
+            else make_registers(
+                gains,
+                start_step,
+                slots,
+                list(zip(position_slot, following, tails, strict=True)),
+                dict(zip(cells, zip(firsts, steps, strict=True), strict=True)),
+                width,
+            ),
         )
 
 
@@ -379,66 +436,6 @@ def _make_mask(
     mask[0, :] = False
     mask[0, width - 1] = True
     return mask
-
-
-def _make_registers(
-    gains: Gains,
-    slots: Sequence[int],
-    position_slot: Sequence[int],
-    following: Sequence[int],
-    runs: dict[int, int],
-    width: int,
-) -> Registers:
-    """The counters of finished tables.
-
-    Args:
-        gains: What choices count.
-        slots: Symbol of each slot.
-        position_slot: Slot of each position.
-        following: The position after each in its run, which has a lower number.
-        runs: First position of the run that each choice leaves, by cell.
-        width: V + 1.
-    """
-    totals, size = gains.totals, gains.totals.size
-    # What a slot's symbol needs by what it adds; the choices are counted from the runs that they leave.
-    rest: list[dict[int, int]] = [{0: 0}]
-    for slot, after in zip(position_slot[1:], following[1:], strict=True):
-        rest.append(join_needs(gains.needs[slots[slot]], rest[after], totals.add, totals.dead))
-    gain = np.zeros(max(1, len(slots)) * width, np.int32)
-    choice_of_cell = np.zeros_like(gain)
-    rows: dict[tuple[tuple[int, int], ...], int] = {(): 0}
-    rows_of_slot: list[dict[int, int]] = [{0: 0} for _ in slots] or [{0: 0}]
-    for cell, run in runs.items():
-        slot, token = divmod(cell, width)
-        own = gains.of_choice(slots[slot], token)
-        gain[cell] = own
-        needs = join_needs({own: 1}, rest[run], totals.add, totals.dead) if own != totals.dead else {}
-        row = rows.setdefault(tuple(sorted(needs.items())), len(rows))
-        choice_of_cell[cell] = rows_of_slot[slot].setdefault(row, len(rows_of_slot[slot]))
-    slot_choices = np.zeros((len(rows_of_slot), max(map(len, rows_of_slot))), np.int32)
-    for slot, of_slot in enumerate(rows_of_slot):
-        slot_choices[slot, : len(of_slot)] = list(of_slot)
-
-    def table(
-        needs: Iterable[Iterable[tuple[int, int]]], height: int
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
-        dense = np.full((height, size), NEVER_TOKENS, np.int32)
-        for row, pairs in enumerate(needs):
-            for total, tokens in pairs:
-                dense[row, total] = tokens
-        return dense
-
-    return Registers(
-        names=tuple(str(subject) for subject in totals.subjects),
-        start=gains.closed[gains.split.start],
-        add=np.array(totals.add, np.int32),
-        accepts=np.array(totals.accepts, np.bool_),
-        gain=gain,
-        rest=table((each.items() for each in rest), len(rest)),
-        choice=table(rows, len(rows)),
-        slot_choices=slot_choices,
-        choice_of_cell=choice_of_cell,
-    )
 
 
 def _too_large(start: str, what: str, limit: Limit) -> DslcError:

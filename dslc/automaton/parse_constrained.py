@@ -78,18 +78,25 @@ def _unsplit(constraining: Constraining, reading: Reading) -> Reading:
 
 
 def _count(constraining: Constraining, totals: Totals) -> Counting:
-    texts, terminals = constraining.texts, constraining.trimmed.terminal_by_name
+    texts, terminals, stages = constraining.texts, constraining.trimmed.terminal_by_name, totals.stages
 
-    def of_production(rule: str, production: int) -> int:
-        if texts is not None:
-            production = texts.grammar.rule_by_name[rule].productions[production].choice
-            rule = texts.rule_names[rule]
-        return totals.of_node(rule, production)
+    def find_written(rule: str, production: int) -> tuple[str, int]:
+        if texts is None:
+            return rule, production
+        return texts.rule_names[rule], texts.grammar.rule_by_name[rule].productions[production].choice
 
-    def of_literal(terminal: str, literal: int) -> int:
+    def of_begin(rule: str, production: int) -> tuple[int, ...]:
+        return stages.read(stages.of_begin(*find_written(rule, production)))
+
+    def of_production(rule: str, production: int) -> list[int]:
+        rule, production = find_written(rule, production)
+        return totals.list_gains(totals.of_node(rule, production), stages.of_node(rule, production))
+
+    def of_literal(terminal: str, literal: int) -> list[int]:
         if texts is not None:
             terminal, left = texts.terminals[terminal]
             literal = left[literal]
-        return totals.of_literal(terminal, terminals[terminal].literals[literal].text)
+        text = terminals[terminal].literals[literal].text
+        return totals.list_gains(totals.of_literal(terminal, text), stages.of_literal(terminal, text))
 
-    return Counting(totals.add, totals.dead, totals.accepts, of_production, of_literal)
+    return Counting(totals.add, totals.num_stages, totals.accepts, of_begin, of_production, of_literal)

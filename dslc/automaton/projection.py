@@ -13,7 +13,7 @@ Source:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,9 @@ def projected_table(counts: Counts, lean: Lean | None = None) -> StartingTable:
     if lean is None:
         lean = Lean(0.0, np.zeros(automaton.num_tokens))
     is_itself = has_one_length and not lean.tokens.any()
-    if is_itself or not is_projectable(counts) or not automaton.start_position:
+    if automaton.registers is None and (is_itself or not automaton.start_position):
+        return replace(starting_table(counts), kind="projected")
+    if not is_projectable(counts):
         return starting_table(counts)
     groups = _group_tokens(counts, lean.tokens)
     inside = _Inside(counts, groups)
@@ -66,7 +68,7 @@ def projected_table(counts: Counts, lean: Lean | None = None) -> StartingTable:
         _make_policy(group, flow, cap, counts.budget, lean.growth)
         for group, flow, cap in zip(groups, flows, caps, strict=True)
     ]
-    return build_table(counts, policies, lengths)
+    return build_table(counts, policies, lengths, "projected")
 
 
 def is_projectable(counts: Counts) -> bool:

@@ -1,13 +1,18 @@
-"""The counters of an automaton: what `at_most` and `at_least` have to know at each step, as tables.
+"""The counters of an automaton: what `at_most`, `at_least` and `ref` have to know at each step, as tables.
 
-Beside the position and the stack, a sequence has the *total* of all that its choices counted so far, and for what
-follows the current run the fewest tokens that finish it, by the total with which it begins: the *after* vector, which
-stands beside each return address too. A choice is allowed iff the fewest tokens to a sentence that may end so are no
-more than are left:
+Beside the position and the stack, a sequence has the *total* of all that its choices counted so far together with the
+stage of what is referred to, and for what follows the current run the fewest tokens that finish it, by the total with
+which it begins: the *after* vector, which stands beside each return address too. A choice is allowed iff the fewest
+tokens to a sentence that may end so are no more than are left:
 
     1 + min over e of (need of the choice's run by what it adds, e) + after[total + e] <= tokens left
 
 Reading one e is not enough: a choice can be finished in ways that count differently.
+
+A total is count * Q + stage, Q the number of stages. Counts are added, so what is certain counts when it is chosen. A
+stage changes in reading order: before the first slot of the choice's run, and behind each slot of it (its *tail*).
+What has to change at the end of a run that is not on the stack any more waits beside the after vector, as one map of
+stages: the *late* map.
 """
 
 from __future__ import annotations
@@ -28,19 +33,26 @@ class Registers:
 
     names: tuple[str, ...]
     """The counted names."""
+    num_stages: int
+    """Q; 1 where nothing refers."""
     start: int
     """Total before the first token."""
     add: NDArray[np.int32]
-    """[R + 1, R + 1] sum of two totals."""
+    """[R + 1, R + 1] total of two parts one after the other: sum of the counts, stage of the second."""
     accepts: NDArray[np.bool_]
     """[R] whether a sentence may have the total."""
     gain: NDArray[np.int32]
-    """[S * (V + 1)] what the choice of a cell adds, with all that it leaves no choice about; 0 where there is none."""
-    rest: NDArray[np.int32]
-    """[P, R] fewest tokens of a position and what follows in its run, by what they add; position 0 takes none."""
+    """[S * (V + 1), Q] what the choice of a cell adds, by the stage before: all that it leaves no choice about is
+    counted, and the stage is that of the first slot of its run."""
+    tail: NDArray[np.int32]
+    """[P, Q + 1] stage behind a position's slot and what stands up to the next one, by the stage at the end of the
+    slot; Q stands for none."""
+    follow: NDArray[np.int32]
+    """[P, Q, R] fewest tokens of what follows a position in its run, its tail included, by what it adds; none for
+    position 0."""
     choice: NDArray[np.int32]
-    """[K, R] distinct rows of needs of choices: fewest tokens by what they add, their own token counted. Row 0 is that
-    of no choice."""
+    """[K, Q, R] distinct needs of choices: fewest tokens by what they add, their own token counted. Row 0 is that of no
+    choice."""
     slot_choices: NDArray[np.int32]
     """[S, most] rows of `choice` that a slot has, filled up with 0."""
     choice_of_cell: NDArray[np.int32]
@@ -60,34 +72,52 @@ class Registers:
     def scalar(self) -> ScalarRegisters:
         """The tables for plain Python, made when first asked for."""
 
-        def sparse(rows: NDArray[np.int32]) -> list[tuple[tuple[int, int], ...]]:
-            return [tuple((e, n) for e, n in enumerate(row) if n < NEVER_TOKENS) for row in rows.tolist()]
+        def sparse(tables: NDArray[np.int32]) -> list[SparseNeeds]:
+            return [
+                [tuple((e, n) for e, n in enumerate(row) if n < NEVER_TOKENS) for row in rows]
+                for rows in tables.tolist()
+            ]
 
+        stages = range(self.num_stages + 1)
         return ScalarRegisters(
-            self.add.tolist(), tuple(self.end.tolist()), sparse(self.rest), sparse(self.choice), self.gain.tolist(),
+            self.num_stages, self.add.tolist(), tuple(self.end.tolist()), tuple(stages), sparse(self.follow),
+            sparse(self.choice), self.gain.tolist(), [tuple(row) for row in self.tail.tolist()],
             self.slot_choices.tolist(), self.choice_of_cell.tolist(),
         )  # fmt: skip
+
+
+SparseNeeds = list[tuple[tuple[int, int], ...]]
+"""[stage] (what is added, fewest tokens), without those that take too many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScalarRegisters:
     """Tables of registers as lists, for plain Python."""
 
+    num_stages: int
     add: list[list[int]]
     end: tuple[int, ...]
-    rest: list[tuple[tuple[int, int], ...]]
-    """[position] (what it adds, fewest tokens), without those that take too many."""
-    choice: list[tuple[tuple[int, int], ...]]
-    gain: list[int]
+    same: tuple[int, ...]
+    """The late map that changes nothing."""
+    follow: list[SparseNeeds]
+    choice: list[SparseNeeds]
+    gain: list[list[int]]
+    tail: list[tuple[int, ...]]
     slot_choices: list[list[int]]
     choice_of_cell: list[int]
 
     def join_after(self, position: int, after: tuple[int, ...]) -> tuple[int, ...]:
-        """The after vector before a position, from the one behind the run that it stands in."""
-        rest = self.rest[position]
-        return tuple([min([n + after[row[e]] for e, n in rest], default=NEVER_TOKENS) for row in self.add])
+        """The after vector behind the slot of a position, from the one behind its run."""
+        follow, num_stages = self.follow[position], self.num_stages
+        return tuple(
+            [
+                min([n + after[row[e]] for e, n in follow[total % num_stages]], default=NEVER_TOKENS)
+                for total, row in enumerate(self.add)
+            ]
+        )
 
     def fewest(self, choice: int, total: int, after: tuple[int, ...]) -> int:
         """Fewest tokens to the end of a sentence that takes a choice."""
         row = self.add[total]
-        return min([n + after[row[e]] for e, n in self.choice[choice]], default=NEVER_TOKENS)
+        ways = self.choice[choice][total % self.num_stages]
+        return min([n + after[row[e]] for e, n in ways], default=NEVER_TOKENS)

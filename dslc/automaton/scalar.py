@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from dslc.automaton.budget import check_budget
+from dslc.automaton.registers import Registers
 from dslc.automaton.tables import TokenAutomaton
 
 Stack: TypeAlias = "tuple[()] | tuple[int, Stack]"
 """Return addresses, innermost first: (position, rest), or () at the bottom."""
 
 
-AfterStack: TypeAlias = "tuple[()] | tuple[tuple[int, ...], AfterStack]"
-"""The after vector that goes on with each return address, innermost first."""
+AfterStack: TypeAlias = "tuple[()] | tuple[tuple[int, ...], tuple[int, ...], AfterStack]"
+"""The after vector and the late map that go on with each return address, innermost first."""
 
 
 class CountState(NamedTuple):
@@ -21,9 +22,11 @@ class CountState(NamedTuple):
     left: int
     """Tokens left."""
     total: int
-    """What the choices so far count."""
+    """What the choices so far count, and the stage."""
     after: tuple[int, ...]
-    """[R + 1] fewest tokens that finish all that follows the current run, by the total with which it begins."""
+    """[R + 1] fewest tokens that finish all that follows the current run, by the total with which it ends."""
+    late: tuple[int, ...]
+    """[Q + 1] how the stage changes when the current run is finished, by the stage with which it ends."""
     stack: AfterStack
 
 
@@ -50,7 +53,7 @@ def start_state(automaton: TokenAutomaton, budget: int) -> ScalarState:
     """
     check_budget(automaton, budget)
     registers = automaton.registers
-    counts = None if registers is None else CountState(budget, registers.start, registers.scalar.end, ())
+    counts = None if registers is None else _start_counts(registers, budget)
     return ScalarState(automaton.start_position, budget - automaton.start_need, (), counts)
 
 
@@ -83,6 +86,11 @@ def advance_state(automaton: TokenAutomaton, state: ScalarState, token: int) -> 
     return _new(ScalarState, (0, slack - extra, stack, counts))
 
 
+def _start_counts(registers: Registers, budget: int) -> CountState:
+    scalar = registers.scalar
+    return CountState(budget, registers.start, scalar.end, scalar.same, ())
+
+
 def _within_counts(automaton: TokenAutomaton, top: int, counts: CountState, tokens: tuple[int, ...]) -> tuple[int, ...]:
     """Those of the tokens that a sentence within the counts has at a position."""
     if not top:
@@ -90,7 +98,7 @@ def _within_counts(automaton: TokenAutomaton, top: int, counts: CountState, toke
     assert automaton.registers is not None, "what counts has registers"
     registers = automaton.registers.scalar
     slot = int(automaton.slot[top])
-    after = registers.join_after(automaton.scalar.next[top], counts.after)
+    after = registers.join_after(top, counts.after)
     is_allowed = [registers.fewest(row, counts.total, after) <= counts.left for row in registers.slot_choices[slot]]
     base = slot * (automaton.num_tokens + 1)
     return tuple([token for token in tokens if is_allowed[registers.choice_of_cell[base + token]]])
@@ -98,18 +106,25 @@ def _within_counts(automaton: TokenAutomaton, top: int, counts: CountState, toke
 
 def _advance_counts(automaton: TokenAutomaton, top: int, counts: CountState, token: int) -> CountState:
     """The counts after `token` is taken at a position."""
-    left, total, after, stack = counts
+    left, total, after, late, stack = counts
     assert automaton.registers is not None, "what counts has registers"
     registers = automaton.registers.scalar
-    total = registers.add[total][registers.gain[int(automaton.slot_base[top]) + token]]
+    num_stages = registers.num_stages
+    cell = int(automaton.slot_base[top]) + token
+    total = registers.add[total][registers.gain[cell][total % num_stages]]
     following = automaton.scalar.next[top]
+    tail = registers.tail[top]
+    if not following:  # nothing of this run is left, so what is late comes right behind
+        tail = tuple([late[stage] for stage in tail])
     if automaton.scalar.choices[top][token][1]:
         if following:
-            stack = (after, stack)
-            after = registers.join_after(following, after)
-    elif not following and stack:
-        after, stack = stack
-    return CountState(left - 1, total, after, stack)
+            stack = (after, late, stack)
+        after, late = registers.join_after(top, after), tail
+    else:
+        total += tail[total % num_stages] - total % num_stages
+        if not following and stack:
+            after, late, stack = stack
+    return CountState(left - 1, total, after, late, stack)
 
 
 def is_done(state: ScalarState) -> bool:

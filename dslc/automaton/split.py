@@ -82,10 +82,12 @@ class _Split:
         def number(symbols: Sequence[tuple[bool, int]]) -> tuple[int, ...]:
             return tuple([i + num_terminals if is_part else i for is_part, i in symbols])
 
-        options = [
-            [Option(number(symbols), option.choice, (), option.production) for _, option, symbols in left]
-            for left in self.options
-        ]
+        def make(option: Option, symbols: tuple[int, ...]) -> Option:
+            following = iter(symbols)
+            actions = tuple([each if each < 0 else next(following) for each in option.actions])
+            return Option(symbols, option.choice, actions, option.production)
+
+        options = [[make(option, number(symbols)) for _, option, symbols in left] for left in self.options]
         literal_tokens = []
         literal_counts = []
         for symbol, literals in self.terminal_keys:

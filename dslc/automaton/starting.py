@@ -34,6 +34,8 @@ class StartingTable:
 
     automaton: TokenAutomaton
     budget: int
+    kind: StartingKind
+    """Which table it is: where making a projected one is too much work, or the space counts nodes, a local one."""
     log_probs: NDArray[np.float32]
     """[rows, V + 1]: -inf exactly where the mask forbids; row 0 is all padding."""
     row_base: NDArray[np.int32]
@@ -86,7 +88,7 @@ def starting_table(counts: Counts) -> StartingTable:
     lengths = slack_range(counts)
     caps = cap_slacks(counts, lengths)
     policies = [_slot_policy(counts, slot, lengths[slot], caps[slot]) for slot in range(counts.automaton.num_slots)]
-    return build_table(counts, policies, lengths)
+    return build_table(counts, policies, lengths, "local")
 
 
 def slack_range(counts: Counts) -> list[list[int]]:
@@ -99,7 +101,9 @@ def slack_range(counts: Counts) -> list[list[int]]:
     ]
 
 
-def build_table(counts: Counts, policies: list[SlotPolicy], lengths: list[list[int]]) -> StartingTable:
+def build_table(
+    counts: Counts, policies: list[SlotPolicy], lengths: list[list[int]], kind: StartingKind
+) -> StartingTable:
     """The table that policies of all slots make, with its exact figures."""
     automaton = counts.automaton
     max_slack = counts.budget - automaton.start_need
@@ -128,6 +132,7 @@ def build_table(counts: Counts, policies: list[SlotPolicy], lengths: list[list[i
     return StartingTable(
         automaton=automaton,
         budget=counts.budget,
+        kind=kind,
         log_probs=np.concatenate(blocks),
         row_base=row_base,
         row_cap=row_cap,
@@ -331,6 +336,12 @@ def criticality(automaton: TokenAutomaton) -> float:
     0 for a grammar without recursion; below 1 sentences die out by themselves, above 1 they grow until the budget ends
     them.
     """
+    offspring = mean_offspring(automaton)
+    return spectral_radius(offspring, _keep_cyclic(offspring))
+
+
+def mean_offspring(automaton: TokenAutomaton) -> list[dict[int, float]]:
+    """[slot] mean number of slots of each kind that a slot leaves when all its choices are alike."""
     width = automaton.num_tokens + 1
     exists = automaton.extra <= automaton.max_budget
     slot_of, following = automaton.slot.tolist(), automaton.next.tolist()
@@ -345,18 +356,22 @@ def criticality(automaton: TokenAutomaton) -> float:
                 mean[slot_of[position]] = mean.get(slot_of[position], 0.0) + number
                 position = following[position]
         offspring.append(mean)
-    on_cycle = _keep_cyclic(offspring)
-    if not on_cycle:
+    return offspring
+
+
+def spectral_radius(offspring: list[dict[int, float]], slots: Sequence[int]) -> float:
+    """Of the mean numbers of offspring of some slots among themselves."""
+    if not slots:
         return 0.0
-    index = {slot: i for i, slot in enumerate(on_cycle)}
-    matrix = np.zeros((len(on_cycle), len(on_cycle)))
-    for slot in on_cycle:
+    index = {slot: i for i, slot in enumerate(slots)}
+    matrix = np.zeros((len(slots), len(slots)))
+    for slot in slots:
         for child, number in offspring[slot].items():
             if child in index:
                 matrix[index[slot], index[child]] = number
-    if len(on_cycle) <= MAX_DENSE_SLOTS:
+    if len(slots) <= MAX_DENSE_SLOTS:
         return float(np.abs(np.linalg.eigvals(matrix)).max())
-    vector, growth = np.ones(len(on_cycle)), 1.0
+    vector, growth = np.ones(len(slots)), 1.0
     for _ in range(2000):  # the identity added keeps periodic grammars from oscillating
         vector = matrix @ vector + vector
         growth = float(vector.max())

@@ -23,6 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.heads import Heads
 from dslc.automaton.registers import Registers
 
 
@@ -117,6 +118,8 @@ class TokenAutomaton:
     """Fewest tokens of a sentence, counters not regarded: the slack begins with the budget less these."""
     registers: Registers | None = None
     """Counters of `at_most` and `at_least`; then `mask` allows more than they do."""
+    heads: Heads | None = None
+    """Tokens that a policy decides with a head of their own."""
 
     @property
     def num_tokens(self) -> int:

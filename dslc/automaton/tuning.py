@@ -68,7 +68,7 @@ def tuned_table(
     if automaton.registers is not None:
         raise _unreachable(
             "the grammar counts nodes, and the table does not",
-            "leave the targets out, or the lines `at_most` and `at_least`",
+            "leave the targets out, or the lines `at_most`, `at_least` and `ref`",
         )
     if not is_projectable(counts):
         raise _unreachable("the space is too large to tune its table", "lower the budget, or leave the targets out")

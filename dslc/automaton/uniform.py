@@ -53,12 +53,12 @@ def uniform_next(counts: Counts, prefix: Sequence[int], lengths: Lengths = "unif
     if isinstance(counts, TotalCounts):
         return counts.next_shares(prefix, sentence_weights(counts, lengths))
     used = len(prefix) + 1
-    positions, after = walk_prefix(counts, prefix, sentence_weights(counts, lengths), partial(_weights_before, counts))
-    if not positions[-1]:
+    state, after = walk_prefix(counts, prefix, sentence_weights(counts, lengths), partial(_weights_before, counts))
+    if not state.top:
         return {}
     weights = {
         token: sum(map(mul, counts.position_counts[run], after[used:]))
-        for token, run in counts.choices[counts.automaton.slot[positions[-1]]]
+        for token, run in counts.choices[counts.automaton.slot[state.top]]
     }
     total = sum(weights.values())
     return {token: Fraction(weight, total) for token, weight in weights.items() if weight}
@@ -73,6 +73,9 @@ def sentence_weights(counts: Counts, lengths: Lengths) -> list[int]:
 
 
 def _weights_before(counts: Counts, position: int, after: list[int], begin: int) -> list[int]:
-    """The vector that stands before a run is filled, from the one after it, for `begin` tokens used and more."""
-    ways = counts.position_counts[position]
+    """The vector behind a position's slot, from the one behind its run, for `begin` tokens used and more."""
+    rest = counts.automaton.scalar.next[position]
+    if not rest:
+        return after
+    ways = counts.position_counts[rest]
     return [0] * begin + [sum(map(mul, ways, after[used:])) for used in range(begin, len(after))]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from dslc.checks.ambiguity import check_ambiguity
 from dslc.checks.equal_trees import check_equal_trees
+from dslc.checks.recursion import check_recursion
 from dslc.checks.rules import check_rules
 from dslc.checks.sizes import check_sizes
 from dslc.checks.target import check_target
+from dslc.checks.texts import check_texts
 from dslc.diagnostics import Diagnostic, DslcError
 from dslc.language.grammar import Grammar
 from dslc.pipeline import compile_start, find_grammar
@@ -19,7 +21,9 @@ from dslc.space import Space
 
 CHECKS: tuple[Callable[[Space], Iterable[Diagnostic]], ...] = (
     check_rules,
+    check_recursion,
     check_equal_trees,
+    check_texts,
     check_ambiguity,
     check_sizes,
     check_target,
@@ -62,7 +66,9 @@ def check_file(file: SourceFile) -> tuple[Diagnostic, ...]:
 def check_grammar(grammar: Grammar, found: Iterable[Diagnostic] = ()) -> tuple[Diagnostic, ...]:
     """As `check`, on a grammar; `found` is what there was to say when it was read."""
     diagnostics = list(found)
-    for start in grammar.pragmas.starts:
+    starts = grammar.pragmas.starts
+    claimed = {claim.start for claim in grammar.pragmas.sizes if claim.start is not None}
+    for start in starts:
         try:
             compilation = compile_start(grammar, start=start)
         except DslcError as error:
@@ -72,4 +78,9 @@ def check_grammar(grammar: Grammar, found: Iterable[Diagnostic] = ()) -> tuple[D
         space = Space(compilation)
         for run_check in CHECKS:
             diagnostics.extend(run_check(space))
+    for start in sorted(claimed - {*starts}):  # of a rule that is no start, only what is claimed of it
+        try:
+            diagnostics.extend(check_sizes(Space(compile_start(grammar, start=start))))
+        except DslcError as error:
+            diagnostics.extend(error.diagnostics)
     return tuple(dict.fromkeys(diagnostics))  # what two starts share is said once

@@ -113,6 +113,13 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
         unfused = list(dict.fromkeys(name for each in document["constraints"] for name in each["unfused"]))
         because = f"; no list because of them: {', '.join(unfused)}" if unfused else ""
         facts.append(("constraints", ", ".join(lines) + because))
+    for each in document["anchors"]:
+        facts.append(
+            (
+                "anchor",
+                f"{each['terminal']} asks about {each['rule']}, {show_text(each['yes'])} is yes (line {each['line']})",
+            )
+        )
     return facts
 
 
@@ -125,7 +132,7 @@ def _describe_start(policy: dict[str, Any]) -> str:
             f" {policy['kl_to_even']:.3g} from even lengths"
         )
     shares = "".join(f", {share:.3g} of them {name}" for name, share in policy["shares"].items())
-    return f"{figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
+    return f"{policy['table']} table, {figures}{shares} (equal logits: criticality {policy['criticality']:.3g})"
 
 
 def count_text(digits: str) -> str:

@@ -49,6 +49,26 @@ def space_options(function: Function) -> Function:
     return grammar_argument(start_option(max_tokens_option(function)))
 
 
+def worker_options(function: Function) -> Function:
+    """--workers, --child-seconds, --child-memory and --ray; None where an option is not given."""
+    options = (
+        click.option(
+            "--workers", metavar="N", type=click.IntRange(min=0),
+            help="Run children in N processes of their own; the samples are the same. Default: 0, in this process.",
+        ),
+        click.option("--child-seconds", metavar="S", type=float, help="End a child after S seconds, as failed."),
+        click.option(
+            "--child-memory", metavar="MB", type=int, help="End a child whose process uses more than MB; the same."
+        ),
+        click.option(
+            "--ray", metavar="ADDRESS", help="Run the workers on a Ray cluster, or with `local` on one of this machine."
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def start_table_options(function: Function) -> Function:
     """--start-table, --target-length and --target-share; the function gets the shares as one text."""
 

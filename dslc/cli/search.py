@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from dslc.cli.options import (
     space_options,
     start_table_options,
     terminal_options,
+    worker_options,
 )
 from dslc.cli.progress import clock, open_progress
 from dslc.cli.terminal import Terminal
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         "dslc search conv_net --task digits --set strategy.learning_rate=0.01",
         "dslc search conv_net --task digits --until patience=100 --until seconds=600",
         "dslc search expression --task fit --target-length 12",
+        "dslc search conv_net --task digits --workers 4 --child-seconds 300",
     ),
 )
 @space_options
@@ -57,6 +60,13 @@ if TYPE_CHECKING:
     help="Stop early: evaluations=N, seconds=S of wall clock, patience=K samples without a new best, or entropy=H of "
     "the policy in nats a token. Can be repeated; the first that is met stops.",
 )  # fmt: skip
+@click.option(
+    "--halving", metavar="SHARES",
+    help="Train every program with the first of these shares of full training and promote the best, for example "
+    "1/9,1/3,1. Default: all in full.",
+)  # fmt: skip
+@worker_options
+@click.option("--child-threads", metavar="N", type=int, default=1, show_default=True, help="CPU threads of each child.")
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--epochs", metavar="N", type=int, help="The same as --set epochs=N.")
 @click.option(
@@ -97,6 +107,8 @@ def command(
     start_table: str,
     target_length: float | None,
     target_shares: str,
+    halving: str | None,
+    workers: int | None,
     **plain: Any,
 ) -> int:
     """Search a space for the program with the highest reward.
@@ -125,6 +137,8 @@ def command(
             space,
             task=task,
             strategy=strategy,
+            workers=workers or 0,
+            halving=read_shares(halving) if halving else (),
             options=options,
             strategy_options=strategy_options,
             until=until,
@@ -155,6 +169,19 @@ def read_settings(settings: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, 
             raise click.UsageError(f"--set gives `{name}` twice")
         where[key] = _read_value(text)
     return task, strategy
+
+
+def read_shares(text: str) -> tuple[float, ...]:
+    """Shares of full training from a text such as `1/9,1/3,1`; whether they rise to 1 is not looked at.
+
+    Example:
+        >>> read_shares("1/4, 0.5,1")
+        (0.25, 0.5, 1.0)
+    """
+    try:
+        return tuple(float(Fraction("".join(part.split()))) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        raise click.UsageError(f"--halving takes shares such as 1/9,1/3,1, not `{text}`") from None
 
 
 def read_rules(rules: tuple[str, ...]) -> dict[str, Any]:

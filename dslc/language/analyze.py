@@ -36,7 +36,7 @@ def analyze_grammar(bnf: BnfGrammar, start: str) -> Facts:
     """Facts about `bnf` from `start`.
 
     Raises:
-        DslcError: DSLC201 if there is no such rule, DSLC203 if it derives no text.
+        DslcError: DSLC201 if there is no such rule, DSLC321 if it derives no text.
 
     Example:
         >>> from dslc.language.normalize import normalize_grammar
@@ -66,7 +66,7 @@ def analyze_grammar(bnf: BnfGrammar, start: str) -> Facts:
     if start not in productive:
         raise DslcError(
             Diagnostic(
-                Code.UNPRODUCTIVE_RULE,
+                Code.EMPTY_LANGUAGE,
                 Severity.ERROR,
                 f"rule `{start}` describes no sentence: every alternative needs a rule that can never end",
                 rules[start].span,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from dslc.diagnostics import Code, Diagnostic, Severity
-from dslc.language.constraints import Constraint, NodeName
+from dslc.diagnostics import Code, Diagnostic, Label, Severity
+from dslc.language.constraints import Constraint, ConstraintKind, NodeName
 from dslc.language.grammar import Expression, Group, Rule, RuleUse, Terminal, TerminalUse
 from dslc.language.grammar import Sequence as Items
 
@@ -26,6 +27,35 @@ def check_constraint_names(
         for node in (constraint.subject, constraint.outer):
             if node is not None:
                 yield from _check_node(node, nodes, leaves, keeps)
+    yield from _check_references([each for each in constraints if each.kind is ConstraintKind.REF], leaves)
+
+
+def _check_references(references: Sequence[Constraint], leaves: dict[str, list[str]]) -> Iterator[Diagnostic]:
+    """An error for each terminal that refers and has a literal that is no number, or that refers twice."""
+    first: dict[str, Constraint] = {}
+    for reference in references:
+        name = reference.subject.name
+        words = [text for text in leaves.get(name, ()) if re.fullmatch("[0-9]{1,9}", text) is None]
+        if words:
+            more = f" and {len(words) - 1} more are" if len(words) > 1 else " is"
+            yield Diagnostic(
+                Code.REFERENCE_LITERAL,
+                Severity.ERROR,
+                f"`{name}` refers by number, and its literal `{words[0]}`{more} no whole number from 0",
+                reference.subject.span,
+                f"write numbers only: 0 names the first input, or the first `{reference.outer}` where there is none",
+            )
+        if name in first:
+            other = first[name]
+            yield Diagnostic(
+                Code.REFERENCE_TWICE,
+                Severity.ERROR,
+                f"`{name}` refers to `{other.outer}` already",
+                reference.span,
+                "keep one of the lines, or use another terminal",
+                (Label(other.span, "first stated here"),) if other.span is not None else (),
+            )
+        first.setdefault(name, reference)
 
 
 def _check_node(

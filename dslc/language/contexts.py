@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.language.anchors import Anchor
 from dslc.language.constraints import Constraint, ConstraintKind, NodeName
 from dslc.language.grammar import BnfGrammar, BnfRule, NodeShape, Production, RuleUse, TerminalUse
 
@@ -201,8 +202,8 @@ class Contexts:
                     raise undecided_error(blamed[0], rule.name)
 
 
-def undecided_error(constraint: Constraint, rule: str) -> DslcError:
-    """The error of a constraint that depends on whether a `?rule` is inlined."""
+def undecided_error(constraint: Constraint | Anchor, rule: str) -> DslcError:
+    """The error of a constraint or anchor that depends on whether a `?rule` is inlined."""
     return DslcError(
         Diagnostic(
             Code.CONSTRAINT_UNDECIDED,

@@ -158,7 +158,8 @@ class Grammar:
 
     def texts(self) -> dict[str, str]:
         """The text of the file, then of each file that it imports, by path from the folder of the file."""
-        folder = self.file.folder or Path()
+        # By name, since a saved space keeps names but no folder.
+        folder = Path(self.file.name).parent
         imported = {Path(file.name).relative_to(folder).as_posix(): file.text for file in self.imports}
         return {Path(self.file.name).name: self.file.text, **imported}
 

@@ -1,4 +1,4 @@
-"""Whether a grammar is LR(1), which proves it unambiguous."""
+"""Whether a grammar is LR(1), which proves it unambiguous; and the states of such parsers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def is_lr1(grammar: AtomGrammar, *, max_work: int) -> bool:
     Source:
         Knuth 1965; DeRemer & Pennello 1982 for the merged states, found here by propagation.
     """
-    tables = _Tables(grammar)
+    tables = DotTables(grammar)
     return any(_has_no_conflict(tables, merge=merge, max_work=max_work) for merge in (True, False))
 
 
-class _Tables:
+class DotTables:
     """Dots of the grammar: `symbols[dot]` is what follows (None at the end), `rest_first` and `rest_empty` what can
     follow that.
     """
@@ -64,7 +64,7 @@ class _Tables:
                 first[rule], empty[rule] = grown, is_empty
 
 
-def _has_no_conflict(tables: _Tables, *, merge: bool, max_work: int) -> bool:
+def _has_no_conflict(tables: DotTables, *, merge: bool, max_work: int) -> bool:
     states: dict[frozenset[int] | frozenset[tuple[int, int]], Kernel] = {}
     work: list[frozenset[int] | frozenset[tuple[int, int]]] = []
 
@@ -86,7 +86,7 @@ def _has_no_conflict(tables: _Tables, *, merge: bool, max_work: int) -> bool:
     reach({tables.first_dots[-1][0]: tables.end})
     done = 0
     while work:
-        items = _close(tables, states[work.pop()])
+        items = close_kernel(tables, states[work.pop()])
         done += len(items)
         if done > max_work:
             return False
@@ -109,7 +109,8 @@ def _has_no_conflict(tables: _Tables, *, merge: bool, max_work: int) -> bool:
     return True
 
 
-def _close(tables: _Tables, kernel: Kernel) -> Kernel:
+def close_kernel(tables: DotTables, kernel: Kernel) -> Kernel:
+    """A state with the productions that its rules begin with, each with what may follow it."""
     items = dict(kernel)
     work = list(kernel)
     while work:

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from functools import partial
 
 from dslc.diagnostics import Code, Diagnostic, Label, Severity
+from dslc.language.anchors import FORM as ANCHOR_FORM
+from dslc.language.anchors import Anchor, read_anchor
 from dslc.language.constraints import CONSTRAINT_FORMS, Constraint, read_constraint
 from dslc.language.operations import FORM, OperationDefinition, read_operation
 from dslc.source import SourceFile, Span
@@ -41,6 +43,8 @@ class Pragmas:
     """Ops that the file defines, in order of writing."""
     constraints: tuple[Constraint, ...] = ()
     """What trees have to obey, in order of writing."""
+    anchors: tuple[Anchor, ...] = ()
+    """Which decisions ask about which nodes, in order of writing."""
     spans: dict[str, Span] = field(default_factory=dict, compare=False, repr=False)
     """Where each pragma stands, by its word (`target`, `max_tokens`, `start`)."""
 
@@ -52,10 +56,9 @@ FORMS = {
     "size": "//! size NUMBER [of RULE] [at INT tokens]",
     "op": FORM,
     **CONSTRAINT_FORMS,
+    "anchor": ANCHOR_FORM,
 }
 """The pragmas and how each is written."""
-LATER_WORDS = ("ref", "anchor")
-"""Words that are pragmas, and that this version refuses."""
 
 _LINE = re.compile(r"^[^\S\n]*//!(.*)$", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d][\w-]*")
@@ -120,6 +123,7 @@ class _PragmaReader:
         self.sizes: list[SizeClaim] = []
         self.operations: list[OperationDefinition] = []
         self.constraints: list[Constraint] = []
+        self.anchors: list[Anchor] = []
 
     def pragmas(self) -> Pragmas:
         return Pragmas(
@@ -130,6 +134,7 @@ class _PragmaReader:
             tuple(self.sizes),
             tuple(self.operations),
             tuple(self.constraints),
+            tuple(self.anchors),
             self.spans,
         )
 
@@ -145,14 +150,6 @@ class _PragmaReader:
         word = _WORD.match(text)
         name = word.group() if word else text.split()[0]
         span = self.file.span(start, start + len(name))
-        if name in LATER_WORDS:
-            self._error(
-                Code.PRAGMA_NOT_AVAILABLE,
-                f"`//! {name}` is not available in this version of dslc",
-                span,
-                "remove the line or make it a comment with `//`; it comes with a later version",
-            )
-            return
         readers: dict[str, Callable[[str, int, Span], None]] = {
             "target": self._read_target,
             "start": self._read_start,
@@ -160,10 +157,10 @@ class _PragmaReader:
             "size": self._read_size,
             "op": self._read_operation,
             **{word: partial(self._read_constraint, word) for word in CONSTRAINT_FORMS},
+            "anchor": self._read_anchor,
         }
         if name not in readers:
-            known = (*FORMS, *LATER_WORDS)
-            near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
+            near = get_close_matches(name.lower().replace("-", "_"), FORMS, n=1)
             advice = f"did you mean `{near[0]}`? " if near else ""
             self._error(Code.UNKNOWN_PRAGMA, f"unknown pragma `{name}`", span, advice + _known_forms())
             return
@@ -246,6 +243,13 @@ class _PragmaReader:
             self._bad_value(word, value, offset, constraint)
         elif self._is_first(str(constraint), whole):
             self.constraints.append(constraint)
+
+    def _read_anchor(self, value: str, offset: int, whole: Span) -> None:
+        anchor = read_anchor(self.file, value, offset, whole)
+        if anchor is None:
+            self._bad_value("anchor", value, offset, "is not a terminal and a rule")
+        elif self._is_first(f"anchor {anchor.terminal}", whole):
+            self.anchors.append(anchor)
 
     def _is_first(self, word: str, whole: Span) -> bool:
         if word in self.spans:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from warnings import catch_warnings, simplefilter
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.language.anchor_names import check_anchors
 from dslc.language.build import RuleBuilder, find_repeated_alternatives
 from dslc.language.collect import collect_definitions
 from dslc.language.collisions import find_collisions
@@ -43,6 +45,13 @@ def read_grammar(file: SourceFile, *, literal_limit: int | None = None) -> tuple
         >>> [terminal.name for terminal in grammar.terminals]
         ['A']
     """
+    with catch_warnings():
+        # `re` warns of a `[` in a class, which a later Python might read as a nested set; this one does not.
+        simplefilter("ignore", FutureWarning)
+        return _read_grammar(file, literal_limit)
+
+
+def _read_grammar(file: SourceFile, literal_limit: int | None) -> tuple[Grammar, tuple[Diagnostic, ...]]:
     _refuse_long_file(file)
     refuse_bad_characters(file)
     diagnostics: list[Diagnostic] = []
@@ -69,6 +78,7 @@ def read_grammar(file: SourceFile, *, literal_limit: int | None = None) -> tuple
     diagnostics.extend(find_repeated_alternatives(rules))
     diagnostics.extend(find_collisions(rules))
     diagnostics.extend(check_constraint_names(pragmas.constraints, rules, terminals))
+    diagnostics.extend(check_anchors(pragmas.anchors, pragmas.constraints, rules, terminals))
     diagnostics = _arrange(diagnostics, file, reader)
     if any(d.severity is Severity.ERROR for d in diagnostics):
         raise DslcError(diagnostics)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hashlib import sha256
 from operator import attrgetter
 
-from dslc.program.graph import INPUT, Graph
+from dslc.program.graph import INPUT, Graph, Node
 
 FORMAT = "dslc.graph/1"
 """First line of what is hashed; a new number whenever the text of equal graphs changes."""
@@ -30,38 +30,67 @@ def graph_hash(graph: Graph) -> str:
     Two values that are computed twice and one that is computed once are different graphs, since each has its own
     trained parameters.
     """
+    # The walk of `_order_nodes`, which writes on the way: a search hashes every sample.
     nodes = graph.nodes
-    place = [0] * len(nodes)
+    place = [-1] * len(nodes)
     lines = [FORMAT]
-    for number, i in enumerate(_order_nodes(graph)):
-        place[i] = number
+    for number, node in enumerate(_sort_inputs(graph)):
+        place[node.id] = number
+        ((_, name),) = node.attributes
+        lines.append(f"{INPUT} () (('name', {name!r}),) [] {node.type}")
+    number = len(lines) - 1
+    pending = [*graph.outputs[::-1]]  # what to visit, the next one last; -1 - i: the inputs of node i are written
+    while pending:
+        i = pending.pop()
+        if i < 0:
+            i = -1 - i
+        elif place[i] >= 0:
+            continue
         node = nodes[i]
-        inputs, attributes, parameters = node.inputs, node.attributes, node.parameters
+        inputs = node.inputs
         # As Python writes a tuple; one and two are written here for speed.
         if len(inputs) == 1:
-            places = f"({place[inputs[0]]},)"
+            first = place[inputs[0]]
+            if first < 0:
+                pending += (-1 - i, inputs[0])
+                continue
+            places = f"({first},)"
         elif len(inputs) == 2:
-            places = f"({place[inputs[0]]}, {place[inputs[1]]})"
+            first, second = place[inputs[0]], place[inputs[1]]
+            if first < 0 or second < 0:
+                pending += (-1 - i, inputs[1], inputs[0])
+                continue
+            places = f"({first}, {second})"
         else:
-            places = str(tuple([place[j] for j in inputs]))
-        if node.op == INPUT:
-            ((_, name),) = attributes
-            lines.append(f"{INPUT} () (('name', {name!r}),) [] {node.type}")
-        elif parameters:
+            numbers = tuple([place[j] for j in inputs])
+            if inputs and min(numbers) < 0:
+                pending += (-1 - i, *inputs[::-1])
+                continue
+            places = str(numbers)
+        place[i] = number
+        number += 1
+        attributes = node.attributes
+        if node.parameters:
             # A type follows from the inputs, a parameter's name from the op; where it starts is what is trained.
-            initial = [(parameter.name, parameter.initial) for parameter in parameters]
+            initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
             lines.append(f"{node.op} {places} {attributes or '()'} {initial} ")
+        elif attributes:
+            lines.append(f"{node.op} {places} {attributes} [] ")
         else:
-            lines.append(f"{node.op} {places} {attributes} [] " if attributes else f"{node.op} {places} () [] ")
+            lines.append(f"{node.op} {places} () [] ")
     lines.append(f"return {tuple([place[i] for i in graph.outputs])}")
     return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _sort_inputs(graph: Graph) -> list[Node]:
+    """Inputs by name, which is their only attribute."""
+    return sorted([node for node in graph.nodes if node.op == INPUT], key=attrgetter("attributes"))
 
 
 def _order_nodes(graph: Graph) -> list[int]:
     """The ids of the nodes in the order of the canonical form: inputs by name, then as a walk finishes the others."""
     nodes = graph.nodes
-    # The only attribute of an input is its name.
-    order = [node.id for node in sorted(graph.inputs, key=attrgetter("attributes"))]
+    order = [node.id for node in _sort_inputs(graph)]
     is_open = [True] * len(nodes)
     for i in order:
         is_open[i] = False

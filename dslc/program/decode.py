@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dslc.automaton.decoding import SHARED_PLACES
 from dslc.automaton.lower import Lowering
 from dslc.automaton.trace_tokens import finished_sentence, unfinished_sentence, wrong_literal, wrong_opening
 from dslc.language.grammar import NodeShape
@@ -52,7 +53,11 @@ def decode_tokens(lowering: Lowering, tokens: Sequence[int]) -> ParseTree:
                     used += 1
                     is_head = False
                     values.append((len(children), begin))
-                    node = ParseTree(word.name, (), word.choice, word.rule, begin, used)
+                    node = word.nodes.get(begin)
+                    if node is None:
+                        node = ParseTree(word.name, (), word.choice, word.rule, begin, used)
+                        if begin < SHARED_PLACES:
+                            word.nodes[begin] = node
                     children.append(node)
                     offset += word.length + gap
                     continue

@@ -123,14 +123,23 @@ class SourceWriter:
             self._origins.append(LineOrigin(len(self._lines), node.id, node.op, node.rule, node.tokens))
 
     def write_commented(self, rows: Sequence[tuple[str, Node, str]]) -> None:
-        """Lines with a comment each: all beside their lines if all fit, else all above them."""
-        is_beside = all(len(f"{self._indent}{text}  # {comment}") <= LINE_LENGTH for text, _, comment in rows)
+        """Statements with a comment each: all beside their lines if all fit, else all above them."""
+        is_beside = all(
+            "\n" not in text and len(f"{self._indent}{text}  # {comment}") <= LINE_LENGTH for text, _, comment in rows
+        )
         for text, node, comment in rows:
             if is_beside:
                 self.write(f"{text}  # {comment}", node)
-            else:
-                self.write(f"# {comment}")
-                self.write(text, node)
+                continue
+            self.write(f"# {comment}")
+            self.write_statement(text, node)
+
+    def write_statement(self, text: str, node: Node) -> None:
+        """A statement of one or more lines, the first of which is mapped."""
+        first, *others = text.split("\n")
+        self.write(first, node)
+        for line in others:
+            self.write(line)
 
     def write_call(self, before: str, call: Call, after: str = "", node: Node | None = None) -> None:
         """A call between two texts, on one line if it fits, else with one argument a line."""
@@ -187,6 +196,35 @@ def shapes_text(graph: Graph) -> str:
     """Shapes of inputs and outputs: `images [batch, in_channels, height, width] to [batch, num_classes]`."""
     inputs = ", ".join(f"{node.attribute('name')} {node.type}" for node in graph.inputs)
     return f"{inputs} to {', '.join(str(graph.nodes[i].type) for i in graph.outputs)}"
+
+
+def joining_text(name: str, values: Sequence[str], function: str | None = None) -> str:
+    """A statement of a method that joins images along their channels, on as many lines as a formatter leaves it.
+
+    Args:
+        name: what the result is called.
+        values: what is joined.
+        function: takes the values one by one; default: `torch.cat`.
+
+    Example:
+        >>> joining_text("both", ["one", "other"])
+        'both = torch.cat((one, other), dim=1)'
+    """
+
+    def fits(line: str) -> bool:
+        return len(2 * INDENT) + len(line) <= LINE_LENGTH
+
+    def one_a_line(indent: str) -> str:
+        return "(\n" + "".join(f"{indent}{INDENT}{each},\n" for each in values) + f"{indent})"
+
+    inside = ", ".join(values)
+    line = f"{name} = {function}({inside})" if function else f"{name} = torch.cat(({inside}), dim=1)"
+    if fits(line):
+        return line
+    if function:
+        return f"{name} = {function}{one_a_line('')}"
+    joined = f"({inside})" if fits(f"{INDENT}({inside}),") else one_a_line(INDENT)
+    return f"{name} = torch.cat(\n{INDENT}{joined},\n{INDENT}dim=1,\n)"
 
 
 def check_class_name(name: str) -> None:

@@ -92,7 +92,8 @@ def _build(source: PythonSource, arguments: Mapping[str, Any]) -> Any:
 def explain_exception(source: PythonSource, exception: BaseException) -> Diagnostic:
     """The diagnostic for an exception that came out of a loaded program: which part of the sentence it comes from.
 
-    The innermost line of the emitted text counts; an exception that passed through none of it is described as such.
+    The innermost line of the emitted text that computes a part of it counts, or the innermost at all if none does; an
+    exception that passed through none is described as such.
     """
     line = _innermost_line(source, exception)
     origin = None if line is None else source.origin(line)
@@ -115,13 +116,16 @@ def explain_exception(source: PythonSource, exception: BaseException) -> Diagnos
 
 
 def _innermost_line(source: PythonSource, exception: BaseException) -> int | None:
-    line = None
+    lines: list[int] = []
     trace = exception.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == source.file_name:
-            line = trace.tb_lineno
+            lines.append(trace.tb_lineno)
         trace = trace.tb_next
-    return line
+    # A function beside the program's class, such as one that pads, is no part of the sentence: its caller is.
+    mapped = [line for line in lines if source.origin(line) is not None]
+    found = mapped or lines
+    return found[-1] if found else None
 
 
 def _module_name(file_name: str) -> str:

@@ -89,12 +89,15 @@ def mix(x: Array, y: Array, beta: Array) -> Array:
     return np.asarray(share * x + (1 - share) * y)
 
 
-def conv2d(x: Array, weight: Array, *, kernel: tuple[int, int], stride: tuple[int, int], num_filters: int) -> Array:
+def conv2d(
+    x: Array, weight: Array, *, kernel: tuple[int, int], stride: tuple[int, int], num_filters: int | str
+) -> Array:
     """Cross-correlation of images [batch, channels, height, width] with `weight` [num_filters, channels, *kernel].
 
     Zeros around the image, half a filter on each side, so that a side of n becomes ceil(n / stride).
     """
-    assert weight.shape == (num_filters, x.shape[1], *kernel), "the filters fit the image"
+    assert weight.shape[1:] == (x.shape[1], *kernel), "the filters fit the image"
+    assert isinstance(num_filters, str) or len(weight) == num_filters, "there are as many filters as are stated"
     rows, columns = (size // 2 for size in kernel)
     padded = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
@@ -126,3 +129,12 @@ def linear(x: Array, weight: Array, bias: Array, *, out_features: int | str) -> 
 def concat_channels(*inputs: Array) -> Array:
     """All channels of all inputs, in order."""
     return np.concatenate(inputs, axis=1)
+
+
+def concat_padded(*inputs: Array) -> Array:
+    """All channels of all inputs, in order; zeros below and to the right bring each to the largest size."""
+    height, width = (max(image.shape[axis] for image in inputs) for axis in (2, 3))
+    padded = [
+        np.pad(image, ((0, 0), (0, 0), (0, height - image.shape[2]), (0, width - image.shape[3]))) for image in inputs
+    ]
+    return np.concatenate(padded, axis=1)

@@ -18,6 +18,7 @@ from dslc.program.tensor_type import (
     Variable,
     add_dims,
     ceil_div,
+    largest_dim,
     substitute_dim,
     unify_types,
 )
@@ -88,6 +89,13 @@ def number(attributes: Attributes, name: str) -> int:
     return value
 
 
+def size(attributes: Attributes, name: str) -> Dim:
+    """The attribute `name` as a size: a number, or the name of a constructor argument."""
+    value = attributes[name]
+    assert isinstance(value, int | str), f"`{name}` is a number or a name"
+    return Symbol(value) if isinstance(value, str) else value
+
+
 def no_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
     """No parameters."""
     return ()
@@ -131,18 +139,18 @@ def conv2d_type(inputs: Types, attributes: Attributes) -> TensorType:
     """[batch, channels, height, width] to [batch, num_filters, ceil(height / stride), ceil(width / stride)]."""
     batch, _, height, width = axes_of_image(inputs[0])
     vertical, horizontal = pair(attributes, "stride")
-    num_filters = number(attributes, "num_filters")
+    num_filters = size(attributes, "num_filters")
     return TensorType((batch, num_filters, ceil_div(height, vertical), ceil_div(width, horizontal)))
 
 
 def conv2d_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
     """The filters; no bias, since the batch norm that follows subtracts it."""
     height, width = pair(attributes, "kernel")
-    return _filters(number(attributes, "num_filters"), channels_of(inputs[0]), height, width)
+    return _filters(size(attributes, "num_filters"), channels_of(inputs[0]), height, width)
 
 
 @lru_cache(maxsize=1024)
-def _filters(num_filters: int, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
+def _filters(num_filters: Dim, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
     return (Parameter("weight", TensorType((num_filters, channels, height, width))),)
 
 
@@ -186,9 +194,7 @@ def linear_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter,
 
 def out_features(attributes: Attributes) -> Dim:
     """The attribute `out_features`: a number, or the name of a constructor argument."""
-    value = attributes["out_features"]
-    assert isinstance(value, int | str), "`out_features` is a number or a name"
-    return Symbol(value) if isinstance(value, str) else value
+    return size(attributes, "out_features")
 
 
 def concat_channels_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
@@ -200,3 +206,12 @@ def concat_channels_type(inputs: Types, attributes: Attributes) -> TensorType:  
         unify_types(without_channels, other, bound)
     channels = add_dims([channels_of(value) for value in inputs])
     return TensorType((inputs[0].shape[0], channels, *inputs[0].shape[2:]))
+
+
+def concat_padded_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: ARG001
+    """Images of any sizes to an image with all their channels and the largest height and width."""
+    axes = [axes_of_image(value) for value in inputs]
+    for batch, *_ in axes[1:]:
+        unify_types(TensorType((axes[0][0],)), TensorType((batch,)))
+    height, width = largest_dim([each[2] for each in axes]), largest_dim([each[3] for each in axes])
+    return TensorType((axes[0][0], add_dims([each[1] for each in axes]), height, width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dslc.value import value
@@ -45,7 +46,8 @@ class Sum:
     terms: tuple[Dim, ...]
 
     def __str__(self) -> str:
-        return " + ".join(str(term) for term in self.terms)
+        counts = Counter(self.terms)
+        return " + ".join(f"{count} * {term}" if count > 1 else str(term) for term, count in counts.items())
 
 
 Dim = int | Symbol | Variable | CeilDiv | Sum
@@ -96,8 +98,8 @@ def add_dims(dims: Sequence[Dim]) -> Dim:
     """Sum of the sizes, symbols in order of writing and numbers last.
 
     Example:
-        >>> str(add_dims((24, Symbol("in_channels"), 36)))
-        'in_channels + 60'
+        >>> str(add_dims((24, Symbol("in_channels"), 36))), str(add_dims((Symbol("channels"), Symbol("channels"))))
+        ('in_channels + 60', '2 * channels')
     """
     number = 0
     terms: list[Dim] = []
@@ -112,6 +114,32 @@ def add_dims(dims: Sequence[Dim]) -> Dim:
     if number:
         terms.append(number)
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
+
+
+def largest_dim(dims: Sequence[Dim]) -> Dim:
+    """The largest of sizes that are all numbers, or that strides left of one size.
+
+    Raises:
+        TypeMismatchError: if which is larger depends on the sizes of the program's inputs.
+
+    Example:
+        >>> str(largest_dim([ceil_div(Symbol("height"), 6), ceil_div(Symbol("height"), 4)]))
+        'ceil(height / 4)'
+    """
+    largest = dims[0]
+    for other in dims[1:]:
+        if isinstance(largest, int) and isinstance(other, int):
+            largest = max(largest, other)
+            continue
+        (whole, divisor), (other_whole, other_divisor) = _split_division(largest), _split_division(other)
+        if isinstance(whole, int) or whole != other_whole:
+            raise TypeMismatchError(f"which of {largest} and {other} is the larger depends on the input")
+        largest = largest if divisor <= other_divisor else other
+    return largest
+
+
+def _split_division(dim: Dim) -> tuple[Dim, int]:
+    return (dim.size, dim.divisor) if isinstance(dim, CeilDiv) else (dim, 1)
 
 
 def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:

@@ -13,10 +13,11 @@ Integers = npt.NDArray[np.int64]
 
 OUTCOMES = """
     CREATE TEMP TABLE outcomes AS
-    SELECT program_hash, reward, seconds, code, message, MAX(fidelity) FROM evaluations GROUP BY program_hash;
+    SELECT program_hash, reward, SUM(seconds) AS seconds, code, message, MAX(fidelity) AS fidelity FROM evaluations
+        GROUP BY program_hash;
     CREATE UNIQUE INDEX temp.outcomes_by_hash ON outcomes(program_hash);
 """
-"""One row a program: its evaluation at the highest fidelity; SQLite takes the other columns from the maximum's row."""
+"""One row a program: its evaluation at the highest fidelity, from whose row SQLite takes what is not summed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 from dslc.diagnostics import DslcError
 from dslc.search.report.arms import Arm, gather_outcomes, merge_batches, read_arms
 from dslc.search.result import SearchResult
-from dslc.search.store import connect_for_reading
+from dslc.search.store import connect_for_reading, has_outputs, output_notes
 
 if TYPE_CHECKING:
     from dslc.space import Program, Space
@@ -120,13 +120,16 @@ def _list_top(
 ) -> list[dict[str, Any]]:
     """The strategy's best distinct programs, best first, of equal ones the earlier first; each as dslc.best/1.
 
+    Where children were promoted, only those trained longest are compared.
+
     More keys: `rank` (equal rewards share one), `ties` (how many further programs of the arm have this reward).
     """
     query = f"""
         WITH first AS (SELECT program_hash, MIN(id) AS id FROM samples WHERE origin != 'uniform' GROUP BY program_hash),
              scored AS (SELECT id, program_hash, reward, RANK() OVER (ORDER BY reward DESC) AS rank,
                                COUNT(*) OVER (PARTITION BY reward) - 1 AS ties
-                        FROM first JOIN outcomes USING (program_hash) WHERE reward IS NOT NULL)
+                        FROM first JOIN outcomes USING (program_hash)
+                        WHERE reward IS NOT NULL AND fidelity = (SELECT MAX(fidelity) FROM outcomes))
         SELECT id, program_hash, reward, rank, ties, text, tokens
         FROM scored JOIN samples USING (id, program_hash) ORDER BY reward DESC, id LIMIT {TOP}"""
     evaluations = database.execute("SELECT COUNT(*) FROM samples WHERE origin != 'uniform'").fetchone()[0]
@@ -205,9 +208,15 @@ def _count_failures(database: sqlite3.Connection) -> list[dict[str, Any]]:
         WHERE reward IS NULL GROUP BY code ORDER BY COUNT(*) DESC, code"""
     failures = []
     for code, count, programs, example in database.execute(query).fetchall():
-        text, message = database.execute(
-            "SELECT text, message FROM samples JOIN outcomes USING (program_hash) WHERE id = ?", (example,)
+        text, message, program_hash = database.execute(
+            "SELECT text, message, program_hash FROM samples JOIN outcomes USING (program_hash) WHERE id = ?",
+            (example,),
         ).fetchone()
+        printed = None
+        if has_outputs(database):
+            row = database.execute("SELECT text FROM outputs WHERE program_hash = ?", (program_hash,)).fetchone()
+            printed = row[0] if row else None
+        message = "\n".join((message or "", *output_notes(printed)))
         failures.append(
             {"code": code, "count": count, "programs": programs, "example": example, "text": text, "message": message}
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dslc.automaton.starting import StartingTable
+from dslc.controller.masking import masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
 from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout, select_steps
@@ -42,7 +43,7 @@ class PolicyLearner:
             seed=derive_seed(seed, "weights"),
             device=device,
         )
-        self._weights = [weight for weight in self.policy.parameters() if weight.requires_grad]
+        self._weights: list[Tensor] = [weight for weight in self.policy.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.Adam(self._weights, lr=learning_rate, fused=True)
         self._generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
         # So as not to walk the automaton twice; no part of the state, since `replay` gives the same.
@@ -89,6 +90,18 @@ class PolicyLearner:
     def score(self, steps: Steps) -> Score:
         """Differentiable log-probabilities and entropies."""
         return score_rollout(self.policy, steps)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """What learns."""
+        return self._weights
+
+    def distributions(self, steps: Steps) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of all tokens at recorded steps, and which are allowed; twice differentiable."""
+        mask = self.policy.mask[steps.rows] if steps.allowed is None else steps.allowed
+        with torch.backends.cudnn.flags(enabled=False):  # whose LSTM has no second derivative
+            logits = self.policy(steps.inputs, steps.rows, steps.finished, is_twice_differentiable=True)
+        return masked_log_softmax(logits, mask), mask
 
     def rewards(self, values: Sequence[float]) -> Tensor:
         """Rewards as float64 [batch], where the policy is."""

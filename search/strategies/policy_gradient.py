@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,12 @@ import torch
 from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, normalise_advantages, ppo_clip_loss, priority_queue_loss
 from dslc.search.outcome import Candidate
+from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import PolicyLearner, choose_preset
-from dslc.search.strategies.options import bad_value
+from dslc.search.strategies.policy_options import check_policy, check_values
 from dslc.search.strategies.priority_queue import PriorityQueue
 from dslc.search.strategies.schedule import linear_to_zero
-from dslc.search.strategies.start_options import check_start, choose_table
+from dslc.search.strategies.start_options import choose_table
 from dslc.space import Space
 
 
@@ -46,22 +46,21 @@ class PolicyGradientOptions:
     """Expected tokens of a sentence of the fresh policy; 0: not tuned."""
     target_shares: str = ""
     """NAME=SHARE,NAME=SHARE: expected shares of tokens among those of a sentence; empty: not tuned."""
+    restart_below: float = 0.1
+    """See `PolicyOptions`."""
+    restart_until: float = 0.5
+    """See `PolicyOptions`: later a policy that always says the same is what is wanted of it."""
 
     def __post_init__(self) -> None:
         allowed = {
-            "learning_rate": (self.learning_rate >= 0, "give a positive number"),
             "clip": (0 < self.clip < 1, "give a number between 0 and 1"),
             "passes": (self.passes >= 1, "give 1 or more"),
             "queue_weight": (self.queue_weight >= 0, "give 0 or more"),
             "queue_size": (self.queue_size >= 1, "give 1 or more"),
             "entropy_weight": (self.entropy_weight >= 0, "give 0 or more"),
         }
-        problems = [
-            bad_value("policy_gradient", name, getattr(self, name), remedy)
-            for name, (is_good, remedy) in allowed.items()
-            if not (is_good and math.isfinite(getattr(self, name)))
-        ]
-        problems += check_start(self, "policy_gradient")
+        problems = check_values(self, "policy_gradient", allowed)
+        problems += check_policy(self, "policy_gradient")
         if problems:
             raise DslcError(problems)
 
@@ -76,7 +75,7 @@ class PolicyGradient:
     """
 
     name = "policy_gradient"
-    figures = ("loss", "entropy", "entropy_weight")
+    figures = ("loss", "entropy", "entropy_weight", "restarts")
     options_type = PolicyGradientOptions
 
     def __init__(
@@ -84,7 +83,7 @@ class PolicyGradient:
         space: Space,
         *,
         evaluations: int,
-        batch: int,  # noqa: ARG002
+        batch: int,
         seed: int,
         device: str,
         options: PolicyGradientOptions,
@@ -95,6 +94,7 @@ class PolicyGradient:
         rate = self._options.learning_rate or preset.learning_rate
         self._learner = PolicyLearner(space, preset, rate, seed, device, table)
         self._queue = PriorityQueue(self._options.queue_size)
+        self._watch = CollapseWatch(space, options, evaluations, batch)
         self._evaluations = evaluations
         self._told = 0
 
@@ -103,7 +103,7 @@ class PolicyGradient:
         return self._learner.sample(count)
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
-        """`passes` updates; returns loss, entropy (nats a token) and entropy_weight, all of the first pass."""
+        """`passes` updates; returns loss, entropy (nats a token) and entropy_weight of the first pass, and restarts."""
         if not results:
             return {}
         options = self._options
@@ -115,6 +115,7 @@ class PolicyGradient:
         steps = self._learner.record([candidate.tokens for candidate, _ in results], self._queue.sequences)
         is_token = steps.is_token[:batch]
         figures: dict[str, float] = {}
+        nats = 0.0
         old_log_probs = torch.empty(0)
         for update in range(options.passes):
             score = self._learner.score(steps)
@@ -126,25 +127,35 @@ class PolicyGradient:
             loss = loss - entropy_weight * entropy(score.entropies[:batch], is_token)
             if not figures:
                 tokens = max(int(is_token.sum()), 1)
+                nats = float((score.entropies[:batch].detach() * is_token).sum()) / batch
                 figures = {
                     "loss": float(loss.detach()),
-                    "entropy": float((score.entropies[:batch].detach() * is_token).sum()) / tokens,
+                    "entropy": nats * batch / tokens,
                     "entropy_weight": entropy_weight,
                 }
             if loss.requires_grad:
                 self._learner.descend(loss)
         self._told += batch
-        return figures
+        sentences = [candidate.tokens for candidate, _ in results]
+        if self._watch.has_collapsed(sentences, nats, self._told):
+            self._learner.restart()
+        return {**figures, "restarts": float(self._watch.restarts)}
 
     def state_dict(self) -> dict[str, Any]:
         """See `Strategy`."""
-        return {**self._learner.state_dict(), "told": self._told, "queue": self._queue.to_json()}
+        return {
+            **self._learner.state_dict(),
+            "told": self._told,
+            "queue": self._queue.to_json(),
+            "collapse": self._watch.to_json(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Strategy`."""
         self._learner.load_state_dict(state)
         self._told = state["told"]
         self._queue.load_json(state["queue"])
+        self._watch.load_json(state["collapse"])
 
 
 STRATEGY = PolicyGradient

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from dslc.diagnostics import Diagnostic
+from dslc.search.strategies.collapse import RestartOptions
 from dslc.search.strategies.options import bad_value
-from dslc.search.strategies.start_options import check_start
+from dslc.search.strategies.start_options import StartOptions, check_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,15 @@ class PolicyOptions:
     """Share of the evaluations after which a policy that always says the same is taken to have converged."""
 
 
-def check_policy(options: PolicyOptions, strategy: str) -> list[Diagnostic]:
+class CheckedOptions(StartOptions, RestartOptions, Protocol):
+    """What `check_policy` looks at."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the optimiser; 0 means the preset's."""
+
+
+def check_policy(options: CheckedOptions, strategy: str) -> list[Diagnostic]:
     """What is wrong with the values of PolicyOptions, whatever the space."""
     problems = check_start(options, strategy)
     return problems + check_values(

@@ -1,11 +1,13 @@
-"""Handwritten digits: 1,797 grey images of 8 x 8 pixels that come with scikit-learn; a child trains in under a second.
+"""Handwritten digits: 1,797 grey images of 8 x 8 pixels that come with scikit-learn; most children train in a second.
 
 Split, fixed and by class: 60% training, 20% validation, 20% test. Pixels are standardised by mean and standard
 deviation of all training pixels. A conv_net program is the network, with `in_channels=1, num_classes=10`. An activation
 program is put into a fixed network: convolution 3 x 3 to 16 channels, batch norm, activation; convolution 3 x 3 with
 stride 2 to 32 channels, batch norm, activation; mean over the image; linear to 10 classes. Each activation there is an
 instance of its own, trained with the rest. A piecewise-linear or Fourier activation stands in the same network and is
-told that its channels have 8 x 8 places there and 4 x 4, for values of its own in each.
+told that its channels have 8 x 8 places there and 4 x 4, for values of its own in each. A conv_cell program stands
+twice in a fixed network with weights of its own in each place: 16 channels on 8 x 8 places, then 32 on 4 x 4; see
+`dslc/search/cell_network.py`.
 
 Training: cross-entropy, SGD with Nesterov momentum 0.9 and weight decay 1e-4 (the paper's child, zoph2017 section 4.1),
 learning rate from 0.1 (the paper's) along half a cosine to 0 at the end of the last step, 3 epochs in batches of 128.
@@ -60,6 +62,7 @@ class DigitsTask:
     name = "digits"
     accepts: tuple[str, ...] | None = (
         "conv_net",
+        "conv_cell",
         "activation",
         "activation_piecewise_linear",
         "activation_fourier",
@@ -115,6 +118,12 @@ def build_network(program: Program) -> nn.Module:
     if program.space.target == "conv_net":
         network: Any = program.build(in_channels=1, num_classes=NUM_CLASSES)
         return network  # type: ignore[no-any-return]
+    if program.space.target == "conv_cell":
+        from dslc.search.cell_network import CellNetwork
+
+        narrow, wide = CellNetwork.CHANNELS
+        cells: Any = program.build(channels=narrow), program.build(channels=wide)
+        return CellNetwork(cells[0], cells[1], NUM_CLASSES)
     has_units = program.space.target in ("activation_piecewise_linear", "activation_fourier")
     first: Any = program.build(num_channels=16, **({"spatial_shape": (8, 8)} if has_units else {}))
     second: Any = program.build(num_channels=32, **({"spatial_shape": (4, 4)} if has_units else {}))

@@ -43,9 +43,9 @@ def grammar_text(name: str) -> str:
     return (GRAMMARS / f"{name}.lark").read_text(encoding="utf-8")
 
 
-def compile_text(name: str, text: str) -> Lowering:
+def compile_text(name: str, text: str, budget: int | None = None) -> Lowering:
     grammar, _ = read_grammar(SourceFile(name, text))
-    return lower_grammar(analyze_grammar(normalize_grammar(grammar), "start"), max_budget=BUDGETS[name])
+    return lower_grammar(analyze_grammar(normalize_grammar(grammar), "start"), max_budget=budget or BUDGETS[name])
 
 
 def sample_tokens(lowering: Lowering) -> list[tuple[int, ...]]:
@@ -76,7 +76,7 @@ def microseconds_of_a_loop() -> float:
 
 
 @pytest.mark.parametrize("name", BUDGETS)
-@pytest.mark.parametrize("batch_size", [64, 1024])
+@pytest.mark.parametrize("batch_size", [64, 1024, 8192])
 def test_batch(benchmark: Any, name: str, batch_size: int) -> None:
     lowering = compile_text(name, grammar_text(name))
     automaton = lowering.automaton
@@ -152,6 +152,58 @@ def test_scalar(benchmark: Any, name: str) -> None:
         f"\nscalar {name}: {step_time:.3f} us a step in place, {step_time / loop:.1f} Python turns; "
         f"{value_time:.3f} us by value"
     )
+
+
+@pytest.mark.parametrize("name", ["arith", "optim"])
+def test_cost_at_token_2000(name: str) -> None:
+    """Of sequences that go on as long as they can, and nest as deep as comes: 256 in step, the same windows again."""
+    length, window, batch_size = 2100, 64, 256
+    automaton = compile_text(name, grammar_text(name), length).automaton
+    grows = (automaton.extra > 0).reshape(automaton.num_slots, -1)  # a choice that makes the sentence longer
+    generator = np.random.default_rng(0)
+    runtime = BatchRuntime(automaton, batch_size, length)
+    columns, scalar = [], ScalarRuntime(automaton, length)
+    for step in range(2000 + window):
+        mask = runtime.mask()
+        wanted = mask & grows[runtime.slot]
+        is_grown = wanted.any(1) & (generator.random(batch_size) < (0.8 if step >= 32 else 1))
+        mask = np.where(is_grown[:, None], wanted, mask)
+        columns.append((generator.random(mask.shape) * mask).argmax(1))
+        assert not runtime.is_done()[0]
+        assert runtime.mask()[0].nonzero()[0].tolist() == list(scalar.allowed())
+        runtime.advance(columns[-1])
+        scalar.advance(int(columns[-1][0]))
+    places = (0, 500, 1000, 2000)
+    costs: dict[int, list[float]] = {place: [] for place in places}
+    scalar_costs: dict[int, list[float]] = {place: [] for place in places}
+    first = [int(column[0]) for column in columns]
+    for _ in range(30):
+        runtime.reset()
+        scalar = ScalarRuntime(automaton, length)
+        for step, column in enumerate(columns):
+            if step in costs:
+                begin = time.thread_time()
+                for late in columns[step : step + window]:
+                    runtime.mask()
+                    runtime.advance(late)
+                middle = time.thread_time()
+                for token in first[step : step + window]:
+                    scalar.allowed()
+                    scalar.advance(token)
+                scalar_costs[step].append((time.thread_time() - middle) / window * 1e6)
+                costs[step].append((middle - begin) / window / batch_size * 1e6)
+            if not any(place <= step < place + window for place in places):
+                runtime.advance(column)
+                scalar.advance(first[step])
+    base, scalar_base = (sorted(each[0])[15] for each in (costs, scalar_costs))
+    for place in places:
+        batch, one = sorted(costs[place])[15], sorted(scalar_costs[place])[15]
+        print(
+            f"\n{name} at token {place + 1}: {batch:.4f} us a sequence-step, {batch / base:.2f} of that at token 1;"
+            f" one sequence {one:.3f} us, {one / scalar_base:.2f}",
+            end="",
+        )
+    print()
 
 
 @pytest.mark.parametrize("name", BUDGETS)

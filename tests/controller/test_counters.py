@@ -11,6 +11,11 @@ from tests.controller.test_torch_runtime import compare_runtimes
 
 COUNTED = [
     ("//! at_most 2 LEAF.x\n//! at_least 1 inner" + TREES, 9),
+    (
+        "//! ref SKIP: layer increasing\n//! ref IN: layer after 1\n//! at_most 3 SKIP\n"
+        'start: layer+\nlayer: "l" IN SKIP*\nSKIP: "0" | "1"\nIN: "0" | "1" | "2"\n',
+        9,
+    ),
     ("//! at_least 2 VALUE\n//! at_most 2 KIND.l\n//! at_least 1 KIND.k" + LISTS, 9),
 ]
 
@@ -25,7 +30,7 @@ def test_all_runtimes_agree(text: str, budget: int) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_counts_agree_on_a_gpu() -> None:
-    text, budget = COUNTED[1]
+    text, budget = COUNTED[-1]
     assert compare_runtimes(make_space(text, budget).lowering.automaton, budget, 0, "cuda") > 8
 
 
@@ -47,7 +52,7 @@ def test_a_policy_samples_and_scores_what_the_counts_allow(text: str, budget: in
 
 
 def test_joined_steps_keep_their_masks() -> None:
-    text, budget = COUNTED[1]
+    text, budget = COUNTED[-1]
     space = make_space(text, budget)
     policy = make_policy(space, shake=0.7)
     sentences = sorted(list_sentences(space), key=len)

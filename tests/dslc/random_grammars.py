@@ -29,11 +29,12 @@ def random_grammar(seed: int, *, operators: bool) -> PlainGrammar:
     generator = random.Random(seed)
     while True:
         grammar = _draw_grammar(generator, operators)
-        if not operators or not _collides(grammar):
+        if not operators or not collides(grammar):
             return grammar
 
 
-def _collides(grammar: PlainGrammar) -> bool:
+def collides(grammar: PlainGrammar) -> bool:
+    """Whether lark refuses a grammar for optionals that leave the same symbols."""
     try:
         read_grammar(SourceFile("random.lark", grammar.text()))
     except DslcError as error:

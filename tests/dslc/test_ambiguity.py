@@ -25,6 +25,7 @@ from tests.dslc.plain_grammar import (
     random_grammar,
     texts_up_to,
 )
+from tests.soaks.ambiguity import check_answers
 
 
 def trim(text: str) -> BnfGrammar:
@@ -64,6 +65,12 @@ def test_answers_about_random_grammars_hold(max_rules: int, overlapping: bool, i
                 assert count_trees(grammar, text) < 2 or not is_rendered(grammar, text), (grammar, text)
     assert answers[Answer.UNKNOWN] <= 0.05 * answers.total()
     assert min(answers[Answer.NO], answers[Answer.YES]) >= 30
+
+
+def test_a_sample_of_the_long_test_is_decided_and_right() -> None:
+    found = check_answers(60, seed=8)
+    assert found["yes"] + found["no"] >= 0.95 * 60
+    assert min(found["yes"], found["no"], found["witnesses by lark"]) >= 10
 
 
 def test_every_short_text_of_grammars_called_unambiguous_has_at_most_one_tree() -> None:

@@ -90,3 +90,22 @@ def test_an_unknown_start_names_the_known() -> None:
     done = run("info", "conv_net", "--start", "layers_7")
     assert done.code == 1
     assert "layers_6" in done.err
+
+
+def test_the_table_that_stands_in_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where projecting is too much work, or the space counts, the start is the local table, and `info` says so."""
+
+    def table(*arguments: str) -> str:
+        document = run("info", *arguments, "--json").document
+        text = run("info", *arguments).out
+        named = str(document["start_policy"]["table"])
+        assert f"{named} table" in text
+        return named
+
+    assert table("expression") == table("conv_net") == "projected"
+    assert table("expression", "--start-table", "local") == "local"
+    counting = tmp_path / "counting.lark"
+    counting.write_text('//! max_tokens 9\n//! at_most 2 a\nstart: (a | "b")*\na: "x" | "y"\n')
+    assert table(str(counting)) == "local"
+    monkeypatch.setattr("dslc.automaton.projection.MAX_FLOW_STEPS", 100)
+    assert table("expression") == "local"

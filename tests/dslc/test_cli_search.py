@@ -295,3 +295,12 @@ def test_what_progress_says() -> None:
         control_mean=0.9, failed=2, trained=45, exhausted=False, seconds=20.0, rate=2.5,
     )  # fmt: skip
     assert progress_parts(progress) == ["best 0.9877", "batch 0.91", "2:40 left", "2.5/s", "failed 2"]
+
+
+def test_limits_of_children_need_workers() -> None:
+    arguments = ("search", "tiny.lark", "--task", "cli_rewards:count", "--child-seconds", "5", "--run", "runs/limited")
+    for given in (arguments, ("resume", "runs/done", "--child-memory", "900")):
+        done = run(*given)
+        assert done.code == 1
+        assert "needs a process for the child, and `workers` is 0" in re.sub(r"\s+", " ", done.err)
+    assert not Path("runs/limited").exists()

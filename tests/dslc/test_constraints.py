@@ -189,7 +189,14 @@ def test_an_undecided_rule_is_refused() -> None:
 
 def test_diagnostics_page_examples() -> None:
     page = (Path(__file__).parents[2] / "docs" / "diagnostics.md").read_text()
-    for code in (Code.CONSTRAINT_UNDECIDED, Code.CONTRADICTION, Code.CONSTRAINTS_TOO_LARGE):
+    for code in (
+        Code.REFERENCE_LITERAL,
+        Code.REFERENCE_TWICE,
+        Code.CONSTRAINT_UNDECIDED,
+        Code.INCREASING_NESTED,
+        Code.CONTRADICTION,
+        Code.CONSTRAINTS_TOO_LARGE,
+    ):
         example = page.split(f"## {code.value}\n")[1].split("```lark\n")[1].split("```")[0]
         with pytest.raises(DslcError) as caught:
             dslc.compile_text(example)

@@ -4,6 +4,7 @@ import itertools
 import re
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ from dslc.diagnostics import DslcError
 from dslc.program.draw import draw_graph, draw_tree
 from dslc.program.draw.drawing import FigureDrawing
 from dslc.program.draw.figure import Block, Box, Cell, Direction, text_width
+from dslc.program.draw.layout import place_figure
 from dslc.program.draw.palette import FAINT_INK, INK, OUTSIDE, Kind
 from dslc.program.draw.rasterize import find_font_files
 from dslc.program.graph import Graph, GraphBuilder
@@ -439,3 +441,25 @@ def test_pictures_of_the_documentation_show_what_is_drawn(
     shipped, drawn = (ElementTree.parse(folder / f"{name}.svg").getroot() for folder in (docs / "pictures", tmp_path))
     texts = [["".join(text.itertext()) for text in root.iter(f"{SVG}text")] for root in (shipped, drawn)]
     assert texts[0] == texts[1], f"draw docs/pictures/{name}.svg anew"
+
+
+def test_the_shape_of_a_value_that_several_boxes_take_stands_once_in_its_box() -> None:
+    space = compile("conv_net", start="skips_6")
+    text = "3 3 1 1 24 1 5 5 2 1 36 1 1 3 3 1 3 48 0 1 0 7 7 2 2 24 1 0 0 1 3 1 1 1 36 0 1 0 0 1 1 3 3 2 48"
+    figure = draw_graph(space.parse(text).graph).figure
+    tails = Counter(arrow.tail for arrow in figure.arrows)
+    for number, box in enumerate(figure.boxes):
+        shapes = [line for line in box.lines if line.startswith("gives batch × ")]
+        assert len(shapes) == (1 if tails[number] > 1 else 0)
+        texts = {arrow.text for arrow in figure.arrows if arrow.tail == number}
+        assert all(text.startswith("batch × ") for text in texts) == (tails[number] <= 1)
+    assert sum(count > 1 for count in tails.values()) == 2
+
+
+def test_boxes_of_one_level_of_a_tree_to_the_right_have_their_left_sides_in_line() -> None:
+    figure = draw_tree(compile("conv_net", start="skips_6").sample(seed=0).tree).figure
+    assert figure.direction is Direction.RIGHT
+    placement = place_figure(figure)
+    lefts = {round(x - box.width / 2, 3) for (x, _), box in zip(placement.centers[1:], figure.boxes[1:], strict=True)}
+    assert len(lefts) == 1
+    assert len({box.width for box in figure.boxes[1:]}) > 2

@@ -3,6 +3,7 @@
 import pytest
 
 from dslc.diagnostics import Code, Severity
+from dslc.language.anchors import Anchor
 from dslc.language.pragmas import Pragmas, SizeClaim, read_pragmas
 from dslc.source import SourceFile
 
@@ -72,7 +73,11 @@ def test_everything() -> None:
         ("//! max_token 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
         ("//! Target x\n", Code.UNKNOWN_PRAGMA, 1, 5),
         ("//! 3\n", Code.UNKNOWN_PRAGMA, 1, 5),
-        *((f"//! {word} a b\n", Code.PRAGMA_NOT_AVAILABLE, 1, 5) for word in ("ref", "anchor")),
+        ("//! anchor A\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! anchor a: b\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! anchor A: B\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! anchor A: b after 2\n", Code.BAD_PRAGMA, 1, 12),
+        ("//! anchor A: b\n//! anchor A: c\n", Code.DUPLICATE_PRAGMA, 2, 5),
         ("//! forbid a\n", Code.BAD_PRAGMA, 1, 12),
         ("//! forbid a above b\n", Code.BAD_PRAGMA, 1, 12),
         ("//! forbid a inside B\n", Code.BAD_PRAGMA, 1, 12),
@@ -108,6 +113,18 @@ def test_constraints() -> None:
     assert pragmas.constraints[0].subject.literal == "3"
     assert pragmas.constraints[0].subject.span is not None
     assert pragmas.constraints[0].subject.span.text == 'K."3"'
+
+
+def test_anchors() -> None:
+    pragmas = _read("//! anchor SKIP:layer\n  //! anchor: _K2 : block_1\n")
+    assert pragmas.anchors == (Anchor("SKIP", "layer"), Anchor("_K2", "block_1"))
+    assert [str(anchor) for anchor in pragmas.anchors] == ["anchor SKIP: layer", "anchor _K2: block_1"]
+    last = pragmas.anchors[1]
+    assert [span.text for span in (last.span, last.terminal_span, last.rule_span) if span is not None] == [
+        "anchor: _K2 : block_1",
+        "_K2",
+        "block_1",
+    ]
 
 
 def test_nearest_name_is_offered() -> None:

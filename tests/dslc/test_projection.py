@@ -159,7 +159,9 @@ def test_what_a_float_cannot_hold_is_still_allowed() -> None:
 @pytest.mark.parametrize("limit", ["MAX_FLOW_CELLS", "MAX_FLOW_STEPS"])
 def test_large_flows_leave_the_local_table(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = counts_of(ARITHMETIC, 8)
+    assert projected_table(counts).kind == "projected"
     monkeypatch.setattr(projection, limit, 10)
+    assert projected_table(counts).kind == "local"
     assert projected_table(counts).log_probs.tobytes() == starting_table(counts).log_probs.tobytes()
 
 

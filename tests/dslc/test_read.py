@@ -385,10 +385,16 @@ REFUSED = [
     # optionals
     ('start: "b" [A?]\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
     ('start: [A]~2\nA: "a"\n', [(Code.COLLIDING_OPTIONALS, 1, 8)]),
-    # what comes with a later version
-    ("//! ref A: a\n//! anchor A: a\n" + S,
-     [(Code.PRAGMA_NOT_AVAILABLE, 1, 5),
-      (Code.PRAGMA_NOT_AVAILABLE, 2, 5)]),
+    # anchors
+    ("//! anchor A: start\n//! ref A: start\nstart: A | A start\nA: \"0\" | \"1\"\n", [(Code.ANCHOR_DECISION, 1, 12)]),
+    ("//! anchor A: strat\n//! anchor C: long\n//! anchor D: _b\n//! anchor F: start\nstart: A _b D F -> long\n"
+     "_b: \"d\"\nA: \"a\"\nD: \"a\" | \"d\"\nF: \"f\" | \"g\" | \"h\"\n",
+     [(Code.ANCHOR_DECISION, 1, 12),
+      (Code.ANCHOR_NAME, 1, 15),
+      (Code.ANCHOR_NAME, 2, 12),
+      (Code.ANCHOR_NAME, 2, 15),
+      (Code.ANCHOR_NAME, 3, 15),
+      (Code.ANCHOR_DECISION, 4, 12)]),
     ("//! forbid a inside start\n//! max_depth 3 _b\nstart: _b A _C D A\n_b: \"d\" A\nA: \"a\"\n"
      "_C: \"c\"\nD: \"d\"\n//! forbid A.b under start\n//! forbid _C under start\n//! forbid D under start\n",
      [(Code.CONSTRAINT_NAME, 1, 12),
@@ -528,3 +534,10 @@ def test_a_large_file_is_read_in_bounded_work() -> None:
     assert len(grammar.rules) == 1502
     chain = "".join(f"T{i}: T{i + 1}\n" for i in range(300))
     assert _read(f'start: T0\n{chain}T300: "a" | "b"\n').terminals[0].literals[1].text == "b"
+
+
+def test_a_bracket_in_a_class_is_a_character() -> None:
+    """`re` warns that a later Python might read it as a nested set, which no user of a grammar can mend."""
+    grammar, found = read_grammar(SourceFile("a.lark", "start: A\nA: /[[ab]/\n"))
+    assert [literal.text for literal in grammar.terminals[0].literals] == ["[", "a", "b"]
+    assert found == ()

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -104,6 +105,55 @@ def test_any_grammar_comes_back_whole(text: str, tmp_path_factory: pytest.TempPa
     except DslcError:
         return
     _assert_same(dslc.load(_save(space, tmp_path_factory.getbasetemp())), space)
+
+
+IMPORTING = """
+%import .parts.numbers (number, whole)
+%extend number: "pi" -> pi
+start: "sin" number | "shift" number
+%ignore " "
+"""
+NUMBERS = """
+number: SIGN DIGIT -> whole
+SIGN: "+" | "-"
+DIGIT: "0" | "5"
+"""
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_imported_files_come_along(is_absolute: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saved in one folder, loaded in another after the first is gone: every text is there once, and every place."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    (first / "parts").mkdir(parents=True)
+    second.mkdir()
+    (first / "main.lark").write_text(IMPORTING)
+    (first / "parts" / "numbers.lark").write_text(NUMBERS)
+    monkeypatch.chdir(tmp_path)
+    path = first / "main.lark" if is_absolute else Path("first/main.lark")
+    assert run("compile", path, "-o", second / "space.dslc").code == 0
+    space = dslc.compile(path)
+    with zipfile.ZipFile(second / "space.dslc") as archive:
+        stored = json.loads(archive.read("values.json"))
+    assert [entry[2] for entry in stored if entry[0] == "SourceFile"] == [IMPORTING, NUMBERS]
+    texts = {"main.lark": IMPORTING, "parts/numbers.lark": NUMBERS}
+    assert space.compilation.grammar.texts() == texts
+    shutil.rmtree(first)
+    monkeypatch.chdir(second)
+    found = dslc.load("space.dslc")
+    assert found.compilation.grammar.texts() == texts
+    _assert_same(found, space)
+    places = [
+        (alternative.span.file.name.rpartition("/")[2], alternative.span.location.line, alternative.span.text)
+        for rule in found.compilation.grammar.rules
+        for alternative in rule.alternatives
+        if alternative.span is not None
+    ]
+    assert ("numbers.lark", 2, "SIGN DIGIT -> whole") in places
+    assert ("main.lark", 3, '"pi" -> pi') in places
+    assert run("sample", "space.dslc", "-n", "3").code == 0
+    done = run("new", "starter", "--from", "space.dslc")
+    assert done.code == 0, done.err
+    assert (second / "starter" / "parts" / "numbers.lark").read_text() == NUMBERS
 
 
 def test_places_survive(tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ def test_page_runs_as_printed(page: Path, tmp_path: Path) -> None:
     namespace: dict[str, object] = {}
     for kind, title, body in BLOCK.findall(page.read_text()):
         if title.startswith("file="):
-            (tmp_path / title.removeprefix("file=")).write_text(body)
+            path = tmp_path / title.removeprefix("file=")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(body)
         elif kind == "console" and "not run" not in title:
             _run_console(body, tmp_path)
         elif kind == "pycon":

@@ -27,7 +27,7 @@ def test_defaults_follow_the_number_of_evaluations() -> None:
 
 
 def test_every_value_out_of_range_is_named_at_once() -> None:
-    found = problems(evaluations=0, control=-1, seed=2**63, device="gpu", child_threads=True, workers=4)
+    found = problems(evaluations=0, control=-1, seed=2**63, device="gpu", child_threads=True, workers=-1)
     assert {code for code, _, _ in found} == {Code.BAD_SETTING}
     named = {message.split("`")[1] for _, message, _ in found}
     assert {"evaluations", "control", "seed", "device", "child_threads", "workers"} <= named

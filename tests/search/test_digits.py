@@ -121,6 +121,29 @@ def test_families_of_activations_stand_in_the_same_network(name: str, kind: str,
     assert outcome.reward > 0.4
 
 
+def test_a_cell_stands_twice_in_a_fixed_network_with_its_own_parameters() -> None:
+    program = dslc.compile("dag_cell", start="blocks_3").parse(
+        "0 max_pool_3x3 1 identity  2 sep_conv_3x3 0 avg_pool_3x3  3 identity 1 identity"
+    )
+    network = build_network(program)
+    separable = {channels: 2 * (9 * channels + channels**2 + 2 * channels) for channels in (16, 32)}
+    ends = {channels: channels**2 + 2 * channels for channels in (16, 32)}
+    fixed = 9 * 16 + 2 * 16 + 2 * (9 * 16 * 32 + 2 * 32) + 32 * 10 + 10
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert count == fixed + sum(separable.values()) + sum(ends.values())
+    assert network(torch.zeros(4, 1, 8, 8)).shape == (4, 10)
+    outcome = evaluate_program(DigitsTask(), program, Context(0))
+    assert outcome.reward is not None
+    assert outcome.reward > 0.5
+
+
+def test_cells_are_searched(tmp_path: Path) -> None:
+    space = dslc.compile("dag_cell", start="blocks_3")
+    result = search(space, task="digits", evaluations=2, control=1, options={"epochs": 1}, run_dir=tmp_path / "run")
+    assert result.status == "finished"
+    assert all(record.reward is not None for record in result.records())
+
+
 def test_a_loss_that_is_not_finite_is_a_failure() -> None:
     program = dslc.compile("activation").parse("x x identity identity sub")
     result = evaluate_program(DigitsTask(), program, Context(0, options={"learning_rate": 1e38}))

@@ -21,6 +21,11 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(server: KillServer, 
     assert len(set(at_stop)) >= 8, "the moments should spread over the run"
 
 
+def test_a_killed_search_with_workers_goes_on_and_leaves_none_behind(tmp_path: Path) -> None:
+    with KillServer(workers=2) as server:
+        check_moments(server, tmp_path, 2)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_search_is_saved_and_goes_on(server: KillServer, tmp_path: Path, number: signal.Signals) -> None:
     assert server.run("search", tmp_path / "run", stop=Stop(20, 0.0, number)) == 3

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 
 from dslc.search.outcome import Candidate, Strategy
 from dslc.search.strategies import STRATEGY_NAMES, make_strategy
+from dslc.space import Space
 from tests.controller.small_spaces import LISTS, make_space
 
 SPACE = make_space(LISTS, 8)
@@ -24,8 +25,8 @@ def reward(candidate: Candidate) -> float:
     return -0.1 * sum(candidate.tokens) - 0.01 * len(candidate.tokens)
 
 
-def fresh(name: str, options: Mapping[str, Any], seed: int = 0) -> Strategy:
-    return make_strategy(name, SPACE, evaluations=BATCHES * 7, batch=7, seed=seed, options=options)
+def fresh(name: str, options: Mapping[str, Any], seed: int = 0, space: Space = SPACE) -> Strategy:
+    return make_strategy(name, space, evaluations=BATCHES * 7, batch=7, seed=seed, options=options)
 
 
 def through_files(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,20 +36,22 @@ def through_files(state: Mapping[str, Any]) -> dict[str, Any]:
     return {**load(save(tensors)), **json.loads(json.dumps(values))} if tensors else json.loads(json.dumps(values))
 
 
-def run(name: str, options: Mapping[str, Any], stop_after: set[int], stop_between: set[int]) -> list[Any]:
+def run(
+    name: str, options: Mapping[str, Any], stop_after: set[int], stop_between: set[int], space: Space = SPACE
+) -> list[Any]:
     """Everything that a search sees; the strategy is replaced by its saved twin after and within the given batches."""
-    strategy, seen = fresh(name, options), []
+    strategy, seen = fresh(name, options, space=space), []
     for batch in range(BATCHES):
         candidates = strategy.ask(7)
         if batch in stop_between:
             state = through_files(strategy.state_dict())
-            strategy = fresh(name, options, seed=99)
+            strategy = fresh(name, options, seed=99, space=space)
             strategy.load_state_dict(state)
         figures = strategy.tell([(candidate, reward(candidate)) for candidate in candidates])
         seen.append((candidates, figures))
         if batch in stop_after:
             state = through_files(strategy.state_dict())
-            strategy = fresh(name, options, seed=99)
+            strategy = fresh(name, options, seed=99, space=space)
             strategy.load_state_dict(state)
     return seen
 
@@ -77,3 +80,14 @@ def test_seeds_decide(name: str) -> None:
     one, same, other = (fresh(name, {}, seed).ask(20) for seed in (1, 1, 2))
     assert one == same
     assert one != other
+
+
+@pytest.mark.parametrize("preset", ["small", "zoph2017"])
+@pytest.mark.parametrize("name", ["policy_gradient", "trpo", "risk_seeking", "pqt", "ppo", "hybrid"])
+def test_heads_go_on_too(name: str, preset: str) -> None:
+    text = f"//! anchor VALUE: item\n{LISTS}"
+    options, space = {"preset": preset}, make_space(text, 8)
+    assert space.lowering.automaton.heads is not None
+    whole = run(name, options, set(), set(), space)
+    assert run(name, options, {0, 2}, {4}, space) == whole
+    assert whole != run(name, options, set(), set())

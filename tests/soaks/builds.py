@@ -24,7 +24,7 @@ from dslc.program.targets import Built
 from dslc.program.tensor_type import REST, TensorType, size_of
 from dslc.space import Program, Space
 
-FEWER: Mapping[str, int] = {"conv_net": 4}
+FEWER: Mapping[str, int] = {"conv_net": 4, "conv_cell": 4}
 """By target: the number of samples is divided by this where a sample is a whole network."""
 SIZES: Mapping[str, int] = {"batch": 8, "height": 8, "width": 8}
 """Of the symbols in input shapes that no build argument has the name of."""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.search.toy_search import history
-from tests.soaks.settings import EVALUATIONS
+from tests.soaks.settings import EVALUATIONS, RUN_VARIABLE
 
 NUM_SAMPLES = EVALUATIONS + EVALUATIONS // 2
 ROOT = Path(__file__).parents[2]
@@ -41,6 +41,10 @@ def random_stop(generator: random.Random, number: int) -> Stop:
 class KillServer:
     """Searches in processes of their own, to be ended by a signal; used as a context."""
 
+    def __init__(self, workers: int = 0) -> None:
+        self.workers = workers
+        """Of the searches that are ended and resumed; the one that nobody ends has none."""
+
     def __enter__(self) -> KillServer:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.soaks.kill_server"],
@@ -62,9 +66,9 @@ class KillServer:
         self._process.wait(timeout=60)
         self._output.close()
 
-    def run(self, command: str, run_dir: Path, *, stop: Stop | None = None) -> int:
+    def run(self, command: str, run_dir: Path, *, stop: Stop | None = None, workers: int | None = None) -> int:
         """Exit status of `search` or `resume` in `run_dir`, minus the signal if it died by one."""
-        self._input.write(f"{command} {run_dir}\n")
+        self._input.write(f"{command} {self.workers if workers is None else workers} {run_dir}\n")
         self._input.flush()
         child = int(self._output.readline())
         if stop is not None:
@@ -119,7 +123,7 @@ def check_moments(
         How many samples each had recorded when it was stopped.
     """
     generator = random.Random(seed)
-    assert server.run("search", folder / "whole") == 0
+    assert server.run("search", folder / "whole", workers=0) == 0
     whole = history(folder / "whole")
     assert len(whole["samples"]) == NUM_SAMPLES
     at_stop = []
@@ -127,7 +131,26 @@ def check_moments(
         run_dir = folder / f"moment{moment}"
         at_stop.append(check_moment(server, run_dir, generator, number))
         assert history(run_dir) == whole, f"moment {moment}: the history differs from the uninterrupted run's"
+        assert not find_processes(run_dir), f"moment {moment}: workers outlived their search"
     return at_stop
+
+
+def find_processes(run_dir: Path) -> list[int]:
+    """Processes that the searches in `run_dir` have started and that are still there."""
+    wanted = f"{RUN_VARIABLE}={run_dir}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+    return found
+
+
+def soak_kill_workers(count: int) -> str:
+    """As `soak_kill`, with children in two worker processes."""
+    with tempfile.TemporaryDirectory() as folder, KillServer(workers=2) as server:
+        at_stop = check_moments(server, Path(folder), count, seed=int(time.time()))
+    return f"{count} kills at 0 to {max(at_stop)} samples recorded, {len(set(at_stop))} different places, 0 differences"
 
 
 def soak_kill(count: int) -> str:

@@ -20,6 +20,8 @@ from dslc.program.tensor_type import REST, TensorType
 
 MOST_ARROWS_OF_AN_INPUT = 3
 """An input with more is drawn once beside each of its users: as papers draw cells, where x stands below every leaf."""
+_MOST_PARAMETERS = 5
+"""A box with more trained tensors says only how many."""
 _COMMON = 0.6
 """A shape on more of the arrows than this stands once in the figure's note instead."""
 
@@ -30,7 +32,7 @@ def draw_graph(graph: Graph, title: str = "", target: Target | None = None) -> F
     Values flow downwards, or upwards where there are several outputs, as papers draw recurrent cells. Values that one
     part of the sentence makes one after the other share a box: a convolution, its normalisation and its activation. A
     formula calls the inputs of its op `a`, `b` and so on, and so do the arrows into it. A shape that most arrows share
-    stands once above them all.
+    stands once above them all, and that of a value which several boxes take stands in its own box.
 
     Example:
         >>> from dslc.program.graph import GraphBuilder
@@ -44,9 +46,10 @@ def draw_graph(graph: Graph, title: str = "", target: Target | None = None) -> F
     groups = group_nodes(graph)
     input_names, output_names = _endpoint_names(graph)
     uses = Counter(source for group in groups for source in group.sources)
+    shapes = _Shapes(graph, uses)
     boxes: list[Box] = []
     place: dict[int, int] = {}
-    arrows: list[tuple[int, int, str, TensorType]] = []
+    arrows: list[Arrow] = []
 
     def add_box(box: Box) -> int:
         boxes.append(box)
@@ -54,7 +57,11 @@ def draw_graph(graph: Graph, title: str = "", target: Target | None = None) -> F
 
     def add_input(number: int) -> int:
         is_alone = uses[number] <= MOST_ARROWS_OF_AN_INPUT and len(graph.outputs) == 1
-        return add_box(Box(Kind.ENDPOINT, input_names[number], note="input" if is_alone else ""))
+        note = "input" if is_alone else ""
+        return add_box(Box(Kind.ENDPOINT, input_names[number], note=note, lines=shapes.write_in_box(number)))
+
+    def add_arrow(tail: int, head: int, operand: str, source: int) -> None:
+        arrows.append(Arrow(tail, head, ": ".join(part for part in (operand, shapes.write_on_arrow(source)) if part)))
 
     for group in groups:
         first = group.host
@@ -64,37 +71,58 @@ def draw_graph(graph: Graph, title: str = "", target: Target | None = None) -> F
             continue
         # An input that has no place of its own is drawn anew for each of its users.
         copies = {source: add_input(source) for source in dict.fromkeys(group.sources) if source not in place}
-        box = add_box(_group_box(group, {graph.nodes[source].type for source in first.inputs}))
+        box = add_box(_group_box(group, {graph.nodes[source].type for source in first.inputs}, shapes))
         place.update(dict.fromkeys((node.id for node in (first, *group.after)), box))
         for operand, source in zip(operand_names(first), group.sources, strict=True):
-            arrows.append((copies.get(source, place.get(source, 0)), box, operand, graph.nodes[source].type))
+            add_arrow(copies.get(source, place.get(source, 0)), box, operand, source)
     last = []
     for output, name in zip(graph.outputs, output_names, strict=True):
         tail = place[output] if output in place else add_input(output)
         last.append(add_box(Box(Kind.ENDPOINT, name)))
-        arrows.append((tail, last[-1], "", graph.nodes[output].type))
-    common, count = Counter(type for *_, type in arrows).most_common(1)[0]
-    # A shape of any axes says nothing.
-    is_common = count > _COMMON * len(arrows) or common.shape == (REST,)
-    drawn = []
-    for tail, head, operand, type in arrows:
-        shape = "" if is_common and type == common else shape_text(type)
-        drawn.append(Arrow(tail, head, ": ".join(part for part in (operand, shape) if part)))
-    which = "every arrow carries" if count == len(arrows) else "every other arrow carries"
+        add_arrow(tail, last[-1], "", output)
     interval = target.plot_inputs(graph) if target is not None else None
     return FigureDrawing(
         Figure(
             title,
             tuple(boxes),
-            tuple(drawn),
+            tuple(arrows),
             is_tree=False,
             direction=Direction.UP if len(graph.outputs) > 1 else Direction.DOWN,
             last=tuple(last) if len(last) > 1 else (),
             formula=formula_text((target.write_formula(graph) if target is not None else None) or ""),
-            note=f"{which} {shape_text(common)}" if is_common and common.shape != (REST,) else "",
+            note=shapes.note,
             curve=trace_curve(graph, interval) if interval is not None else None,
         )
     )
+
+
+class _Shapes:
+    """Where shapes stand: once above all arrows, in the box of a value that has several arrows, or on its arrow."""
+
+    def __init__(self, graph: Graph, uses: Counter[int]) -> None:
+        """The shapes of a graph whose boxes take each value as often as `uses` says."""
+        self._graph = graph
+        copied = [node.id for node in graph.inputs if uses[node.id] > MOST_ARROWS_OF_AN_INPUT]
+        num_arrows = uses + Counter(graph.outputs)
+        self._several = {value for value, count in num_arrows.items() if count > 1} - {*copied}
+        carried = Counter(graph.nodes[value].type for value in num_arrows.elements())
+        common, count = carried.most_common(1)[0]
+        # A shape of any axes says nothing.
+        is_common = count > _COMMON * carried.total() or common.shape == (REST,)
+        self._common = common if is_common else None
+        is_known = is_common and common.shape != (REST,)
+        which = "every arrow carries" if count == carried.total() else "every other arrow carries"
+        self.note = f"{which} {shape_text(common)}" if is_known else ""
+
+    def write_in_box(self, value: int) -> tuple[str, ...]:
+        """The line for it in the value's own box, if it stands there: on each of many arrows it would be in the way."""
+        type = self._graph.nodes[value].type
+        return (shape_text(type),) if value in self._several and type != self._common else ()
+
+    def write_on_arrow(self, value: int) -> str:
+        """The text for an arrow from the value."""
+        type = self._graph.nodes[value].type
+        return "" if value in self._several or type == self._common else shape_text(type)
 
 
 def _endpoint_names(graph: Graph) -> tuple[dict[int, str], list[str]]:
@@ -123,7 +151,10 @@ def shape_text(type: TensorType) -> str:
         >>> shape_text(TensorType((Symbol("batch"), 24, ceil_div(Symbol("height"), 2))))
         'batch × 24 × ⌈height/2⌉'
     """
-    texts = [re.sub(r"ceil\((.*)\)", r"⌈\1⌉", str(dim)).replace(" / ", "/").replace("...", "…") for dim in type.shape]
+    texts = [
+        re.sub(r"ceil\((.*)\)", r"⌈\1⌉", str(dim)).replace(" / ", "/").replace(" * ", "·").replace("...", "…")
+        for dim in type.shape
+    ]
     return " × ".join(texts) or "scalar"
 
 
@@ -140,14 +171,18 @@ def formula_text(formula: str) -> str:
     return formula.replace(" * ", " · ").replace("<-", "←")
 
 
-def _group_box(group: Group, input_types: set[TensorType]) -> Box:
+def _group_box(group: Group, input_types: set[TensorType], shapes: _Shapes) -> Box:
     node = group.host
     lines = [_formula(group)] if _formula(group) else []
     if group.before:
         lines += [f"trains {_count_names(group.before)}"]
-    lines += [_parameter_text(parameter) for parameter in node.parameters]
+    if len(node.parameters) > _MOST_PARAMETERS:
+        lines.append(f"trains {len(node.parameters)} tensors")
+    else:
+        lines += [_parameter_text(parameter) for parameter in node.parameters]
     if group.after:
         lines.append(f"then {', '.join(map(_guest_text, group.after))}")
+    lines += [f"gives {shape}" for shape in shapes.write_in_box((node, *group.after)[-1].id)]
     # A value that a trained tensor starts from stands beside that tensor.
     starts = {f"initial_{parameter.name}" for parameter in node.parameters}
     cells = [Cell(name, _value_text(value)) for name, value in node.attributes if name not in starts]

@@ -48,10 +48,20 @@ def place_figure(figure: Figure) -> Placement:
             continue
         centers[int(item["name"][1:])] = _point(item["pos"])
     if figure.is_tree:
+        if figure.direction is Direction.RIGHT:
+            centers = _align_left(figure, centers)
         return Placement(tuple(centers), tuple(draw_branch(figure, centers, arrow) for arrow in figure.arrows))
     # Graphviz lists edges in an order of its own.
     edges = sorted(layout.get("edges", ()), key=lambda edge: int(edge["id"]))
     return Placement(tuple(centers), tuple(_route(edge) for edge in edges))
+
+
+def _align_left(figure: Figure, centers: Sequence[Point]) -> list[Point]:
+    """Boxes of one level with their left sides in line, so that no branch runs behind a wider box of the level."""
+    left: dict[float, float] = {}
+    for (x, _), box in zip(centers, figure.boxes, strict=True):
+        left[x] = min(left.get(x, x), x - box.width / 2)
+    return [(left[x] + box.width / 2, y) for (x, y), box in zip(centers, figure.boxes, strict=True)]
 
 
 def draw_branch(figure: Figure, centers: Sequence[Point], arrow: Arrow) -> Route:

@@ -88,5 +88,15 @@ TABLE: tuple[OpSpec, ...] = (
         "zoph2017",
         op_rules.concat_channels_type,
     ),
+    OpSpec(
+        "concat_padded",
+        None,
+        "concat(pad({inputs}))",
+        "concat_padded({inputs})",
+        op_meanings.concat_padded,
+        "joined",
+        "zoph2017",
+        op_rules.concat_padded_type,
+    ),
 )
 """All of them."""

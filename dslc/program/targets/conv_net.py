@@ -1,28 +1,25 @@
-"""Convolutional networks, layer by layer, as in Zoph and Le (2017), sections 3.1 and 4.1.
+"""Convolutional networks, layer by layer, as in Zoph and Le (2017), sections 3.1, 3.3 and 4.1.
 
 Every layer is a convolution without bias, batch norm and ReLU. The paper says that each convolution has both; this is
 their order in the paper that introduced batch norm. How features become a vector for the classifier the paper leaves
 open: here by the mean of every channel, so that a network takes images of any size.
+
+A layer takes the one before it, or, where the sentence has a decision for each earlier layer before it, those that it
+decides for; what then does not fit together is repaired as the paper says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dslc.program.emit import (
-    Namespace,
-    PythonSource,
-    SourceWriter,
-    check_class_name,
-    shapes_text,
-    write_imports,
-)
+from dslc.program.emit import PythonSource
+from dslc.program.emit_network import emit_network
 from dslc.program.graph import Graph, GraphBuilder, Node
-from dslc.program.meaningless import even_filter, not_a_size, unknown_name, wrong_children
+from dslc.program.meaningless import even_filter, not_a_size, unknown_name, unknown_word, wrong_children
 from dslc.program.op_rules import AttributeValue
-from dslc.program.op_spec import Call
+from dslc.program.repair_connections import collect_unconnected, join_in_depth, take_image
 from dslc.program.targets import AliasSpec, BuildArgument, Built
 from dslc.program.tensor_type import Symbol, TensorType
 from dslc.program.tree import Leaf, ParseTree
@@ -31,6 +28,9 @@ from dslc.value import value
 FILTER = ("filter height", "filter width")
 STRIDE = ("vertical stride", "horizontal stride")
 NUMBER = ("number of filters",)
+NO, YES = "0", "1"
+"""What a decision says of an earlier layer: not taken, taken."""
+_CHILDREN = ("layers, and before all or none of them one `0` or `1` for each earlier layer",)
 
 IMAGES = TensorType((Symbol("batch"), Symbol("in_channels"), Symbol("height"), Symbol("width")))
 
@@ -44,6 +44,10 @@ class Layer:
     stride: tuple[int, int]
     """Vertical and horizontal."""
     num_filters: int
+    inputs: tuple[int, ...]
+    """Numbers of the earlier layers that it takes, from 0; none: the image."""
+    skips: tuple[Leaf, ...]
+    """The decisions that say so; without any, the layer before it is taken."""
     tree: ParseTree
 
 
@@ -74,19 +78,23 @@ class ConvNet:
         return {"in_channels": 1, "num_classes": 10}
 
     def elaborate(self, tree: ParseTree) -> Graph:
-        """The network that a tree means: its layers in line, then the classifier.
+        """The network that a tree means: its layers, connected, then the classifier.
 
-        The root may have any name; its children are layers.
+        The root may have any name; its children are layers, or layers with decisions before each.
 
         Raises:
-            DslcError: DSLC403 to DSLC406 if a child is no layer of the target's form.
+            DslcError: DSLC403 to DSLC406 if a child is no layer of the target's form, or no decision.
         """
         layers = read_layers(tree)
         builder = GraphBuilder()
-        features = builder.add_input("images", IMAGES)
+        image = builder.add_input("images", IMAGES)
+        outputs: list[Node] = []
         for layer in layers:
-            features = _add_layer(builder, features, layer)
+            inputs = take_image([outputs[number] for number in layer.inputs], image)
+            outputs.append(_add_layer(builder, _join_inputs(builder, inputs, layer), layer))
         span = (tree.start_token, tree.end_token)
+        unconnected = collect_unconnected(outputs, [number for layer in layers for number in layer.inputs])
+        features = join_in_depth(builder, take_image(unconnected, image), tree.name, span)
         pooled = builder.add("global_average_pool", features, rule=tree.name, tokens=span)
         attributes = {"out_features": "num_classes"}
         return builder.finish(builder.add("linear", pooled, attributes=attributes, rule=tree.name, tokens=span))
@@ -105,7 +113,7 @@ class ConvNet:
         Raises:
             DslcError: DSLC502 if a class cannot have that name.
         """
-        return _emit_network(graph, class_name or self.class_name, sentence)
+        return emit_network(graph, class_name or self.class_name, sentence)
 
 
 ALIASES: Mapping[str, AliasSpec] = MappingProxyType(
@@ -119,24 +127,43 @@ TARGET = ConvNet()
 
 
 def read_layers(tree: ParseTree) -> tuple[Layer, ...]:
-    """The layers of a tree, in order; a tree that is itself a layer is a network of one."""
+    """The layers of a tree, in order; a tree that is itself a layer is a network of one.
+
+    Before each layer there are as many decisions as there are layers before it, or there is none in the whole tree.
+    """
     if tree.name in ALIASES:
-        return (_read_layer(tree),)
-    layers = []
+        return (_read_layer(tree, (), ()),)
+    has_decisions = any(isinstance(child, Leaf) for child in tree.children)
+    layers: list[Layer] = []
+    skips: list[Leaf] = []
     for child in tree.children:
         match child:
             case None:
                 continue
             case Leaf():
-                raise wrong_children(TARGET.name, tree, ("layers",))
+                skips.append(child)
             case ParseTree(name) if name in ALIASES:
-                layers.append(_read_layer(child))
+                if has_decisions and len(skips) != len(layers):
+                    raise wrong_children(TARGET.name, tree, _CHILDREN)
+                before = (len(layers) - 1,) if layers else ()
+                inputs = _read_skips(tree, skips) if has_decisions else before
+                layers.append(_read_layer(child, inputs, tuple(skips)))
+                skips = []
             case ParseTree():
                 raise unknown_name(TARGET.name, child, ALIASES)
+    if skips:
+        raise wrong_children(TARGET.name, tree, _CHILDREN)
     return tuple(layers)
 
 
-def _read_layer(tree: ParseTree) -> Layer:
+def _read_skips(tree: ParseTree, skips: list[Leaf]) -> tuple[int, ...]:
+    for leaf in skips:
+        if leaf.text not in (NO, YES):
+            raise unknown_word(TARGET.name, tree, leaf, (NO, YES))
+    return tuple([number for number, leaf in enumerate(skips) if leaf.text == YES])
+
+
+def _read_layer(tree: ParseTree, inputs: tuple[int, ...], skips: tuple[Leaf, ...]) -> Layer:
     meanings = ALIASES[tree.name].children
     leaves = [child for child in tree.children if isinstance(child, Leaf)]
     if len(leaves) != len(tree.children) or len(leaves) != len(meanings):
@@ -149,6 +176,8 @@ def _read_layer(tree: ParseTree) -> Layer:
         (sizes[FILTER[0]], sizes[FILTER[1]]),
         (sizes.get(STRIDE[0], 1), sizes.get(STRIDE[1], 1)),
         sizes[NUMBER[0]],
+        inputs,
+        skips,
         tree,
     )
 
@@ -161,6 +190,13 @@ def _read_size(tree: ParseTree, leaf: Leaf, meaning: str) -> int:
     return size
 
 
+def _join_inputs(builder: GraphBuilder, inputs: Sequence[Node], layer: Layer) -> Node:
+    # Several inputs come from decisions, which are the tokens right before the layer.
+    start = layer.tree.start_token
+    rule = layer.skips[0].terminal if layer.skips else layer.tree.name
+    return join_in_depth(builder, inputs, rule, (start - len(layer.skips), start))
+
+
 def _add_layer(builder: GraphBuilder, features: Node, layer: Layer) -> Node:
     attributes: dict[str, AttributeValue] = {
         "kernel": layer.kernel,
@@ -171,79 +207,3 @@ def _add_layer(builder: GraphBuilder, features: Node, layer: Layer) -> Node:
     features = builder.add("conv2d", features, attributes=attributes, rule=rule, tokens=tokens)
     features = builder.add("batch_norm", features, rule=rule, tokens=tokens)
     return builder.add("relu", features, rule=rule, tokens=tokens)
-
-
-# --- source -----------------------------------------------------------------------------------------------------------
-
-
-def _emit_network(graph: Graph, class_name: str, sentence: str) -> PythonSource:
-    check_class_name(class_name)
-    layers = [node for node in graph.nodes if node.op == "conv2d"]
-    writer = SourceWriter()
-    write_imports(writer, uses_torch=False)
-    writer.write(f"class {class_name}(nn.Module):")
-    with writer.indented():
-        count = f"{len(layers)} layer" + ("s" if len(layers) != 1 else "")
-        writer.write_docstring(
-            f"A convolutional network of {count}, and a classifier on each channel's mean.",
-            [
-                ("Sentence", sentence),
-                ("Shapes", shapes_text(graph)),
-                ("Source", "Zoph and Le 2017, arXiv 1611.01578, sections 3.1 and 4.1."),
-            ],
-        )
-        writer.write()
-        _write_constructor(writer, graph)
-        writer.write()
-        _write_forward(writer, graph)
-    return writer.finish(class_name, sentence)
-
-
-def _write_constructor(writer: SourceWriter, graph: Graph) -> None:
-    writer.write("def __init__(self, in_channels: int, num_classes: int) -> None:")
-    with writer.indented():
-        writer.write("super().__init__()")
-        number = 0
-        for node in graph.nodes:
-            if node.op == "conv2d":
-                number += 1
-                writer.write(f"self.layer_{number} = nn.Sequential(", node)
-            if node.op in ("conv2d", "batch_norm", "relu"):
-                with writer.indented():
-                    writer.write_call("", _constructor(graph, node), ",", node)
-            if node.op == "relu":
-                writer.write(")")
-            if node.op == "linear":
-                writer.write_call("self.classifier = ", _constructor(graph, node), node=node)
-
-
-def _constructor(graph: Graph, node: Node) -> Call:
-    make = node.spec.constructor
-    assert make is not None, f"`{node.op}` is a module"
-    return make([graph.nodes[i].type for i in node.inputs], dict(node.attributes))
-
-
-def _write_forward(writer: SourceWriter, graph: Graph) -> None:
-    (images,) = graph.inputs
-    names = Namespace(["images"])
-    name_of: dict[int, str] = {images.id: "images"}
-    layers: list[tuple[str, Node, str]] = []
-    end: list[tuple[str, Node, str]] = []
-    for node in graph.nodes:
-        match node.op:
-            case "conv2d":
-                first, source = node, name_of[node.inputs[0]]
-            case "relu":
-                number = len(layers) + 1
-                name_of[node.id] = names.create(f"features_{number}")
-                layers.append((f"{name_of[node.id]} = self.layer_{number}({source})", first, str(node.type)))
-            case "global_average_pool":
-                name_of[node.id] = names.create(node.spec.value_name)
-                text = node.spec.expression.format(name_of[node.inputs[0]])
-                end.append((f"{name_of[node.id]} = {text}", node, str(node.type)))
-            case "linear":
-                end.append((f"return self.classifier({name_of[node.inputs[0]]})", node, str(node.type)))
-    writer.write("def forward(self, images: Tensor) -> Tensor:")
-    with writer.indented():
-        writer.write_commented(layers)
-        writer.write_commented(end)

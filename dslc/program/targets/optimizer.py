@@ -205,17 +205,18 @@ def _build_graph(root: ParseTree) -> Graph:
     values: list[Node] = []
     # What is still to do, the next one last: values to compute, and the parts of updates whose operands are computed.
     pending: list[ParseTree | tuple[ParseTree, ...]] = [root]
+    operands, add_unary = rule.operands, rule.add_unary
     while pending:
         task = pending.pop()
         if isinstance(task, tuple):
             _, thrown_away, first_unary, second_unary, binary = task
             if binary.name == "keep_left":
                 _check_value(thrown_away)
-                values.append(rule.add_unary(first_unary, values.pop()))
+                values.append(add_unary(first_unary, values.pop()))
             else:
                 other, one = values.pop(), values.pop()
-                one = rule.add_unary(first_unary, one)
-                values.append(rule.add_binary(binary, one, rule.add_unary(second_unary, other)))
+                one = add_unary(first_unary, one)
+                values.append(rule.add_binary(binary, one, add_unary(second_unary, other)))
         elif task.name == "update":
             parts = _read_update(task)
             pending.append(parts)
@@ -223,7 +224,7 @@ def _build_graph(root: ParseTree) -> Graph:
                 pending.append(parts[1])
             pending.append(parts[0])
         else:
-            values.append(rule.add_operand(task))
+            values.append(operands.get(task.name) or rule.add_operand(task))
     (update,) = values
     return rule.finish(update)
 
@@ -263,8 +264,8 @@ class _RuleBuilder(GraphBuilder):
     def __init__(self) -> None:
         super().__init__()
         self._inputs: dict[str, Node] = {}
-        self._operands: dict[str, Node] = {}
-        """Values of operands, but for what is drawn at random."""
+        self.operands: dict[str, Node] = {}
+        """Values of operands so far, but for what is drawn at random."""
         self._known: dict[tuple[object, ...], Node] = {}
         self._numbers: set[int] = set()
         """One number for all weights."""
@@ -273,13 +274,10 @@ class _RuleBuilder(GraphBuilder):
         self._never_negative: set[int] = set()
 
     def add_operand(self, tree: ParseTree) -> Node:
-        """The value of one of the operands."""
-        name = tree.name
-        node = self._operands.get(name)
-        if node is None:
-            node = self._new_operand(tree)
-            if name not in RANDOM_OPERANDS:
-                self._operands[name] = node
+        """The value of an operand that is none of `operands`."""
+        node = self._new_operand(tree)
+        if tree.name not in RANDOM_OPERANDS:
+            self.operands[tree.name] = node
         return node
 
     def _new_operand(self, tree: ParseTree) -> Node:
@@ -385,10 +383,10 @@ class _RuleBuilder(GraphBuilder):
         node = self._known.get(key)
         if node is not None:
             return node
-        place = len(self._nodes)
-        tokens = (tree.start_token, tree.end_token)
-        node = Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, tokens)
-        self._nodes.append(node)
+        nodes = self._nodes
+        place = len(nodes)
+        node = Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, (tree.start_token, tree.end_token))
+        nodes.append(node)
         if op not in RANDOM_OPS:
             self._known[key] = node
         if op in NEVER_NEGATIVE:

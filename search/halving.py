@@ -1,0 +1,159 @@
+"""Cheap children by asynchronous successive halving: little training for all, more for the best so far.
+
+A program is trained with the first of a few shares of full training, its first rung. Whenever it is among the best
+1/eta of all that have been trained on its rung so far, it is promoted to the next, eta being how much longer that
+trains. No rung waits until it is full. Within a child a median rule stops training that goes worse than that of most
+before it.
+
+Sources:
+    li2020 (promotion), golovin2017 section 3.2.2 (median rule).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+FEWEST_CURVES = 5
+"""Trainings on a rung before the median rule says anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A program that is to be trained longer."""
+
+    program_hash: str
+    rung: int
+    """Where to: a position in the rungs."""
+
+
+class Halving:
+    """Who has been trained how long, and who comes next; the same trainings in the same order give the same answers."""
+
+    def __init__(self, rungs: Sequence[float]) -> None:
+        """Begin with nothing trained.
+
+        Args:
+            rungs: shares of full training, rising to 1.
+        """
+        assert rungs, "at least full training"
+        assert rungs[-1] == 1, "the last rung is full training"
+        assert all(low < high for low, high in pairwise(rungs)), "rungs rise"
+        self.rungs = tuple(rungs)
+        self._rewards: list[dict[str, float]] = [{} for _ in rungs]  # of a failed child: minus infinity
+        self._promoted: list[set[str]] = [set() for _ in rungs]
+        self._curves: list[list[dict[int, float]]] = [[] for _ in rungs]
+
+    def note(self, program_hash: str, rung: int, reward: float | None, curve: Mapping[int, float]) -> None:
+        """Take up a training that has ended; `curve` has what it reported, the larger the better, by step."""
+        self._rewards[rung][program_hash] = -math.inf if reward is None else reward
+        best = -math.inf
+        running: dict[int, float] = {}
+        for step in sorted(curve):
+            best = max(best, curve[step])
+            running[step] = best
+        if running:
+            self._curves[rung].append(running)
+
+    def trained(self) -> dict[str, int]:
+        """The highest rung that each program has been trained on."""
+        return {program_hash: rung for rung, rewards in enumerate(self._rewards) for program_hash in rewards}
+
+    def promotions(self) -> list[Promotion]:
+        """Programs that have earned the next rung and are not there yet, best first; noted as promoted."""
+        found = []
+        for rung, (low, high) in enumerate(pairwise(self.rungs)):
+            rewards, promoted = self._rewards[rung], self._promoted[rung]
+            ranked = sorted(rewards, key=rewards.__getitem__, reverse=True)  # stable: of equals the earlier first
+            places = math.floor(len(ranked) * low / high + 1e-9)
+            chosen = [h for h in ranked[:places] if h not in promoted and rewards[h] > -math.inf]
+            promoted.update(chosen)
+            found += [Promotion(program_hash, rung + 1) for program_hash in chosen]
+        return found
+
+    def last_promotion(self) -> Promotion | None:
+        """The best of the highest rung reached one further, for a search that ends with nothing fully trained."""
+        for rung in range(len(self.rungs) - 1, -1, -1):
+            rewards = {h: reward for h, reward in self._rewards[rung].items() if reward > -math.inf}
+            if not rewards:
+                continue
+            if rung == len(self.rungs) - 1:
+                return None
+            best = max(rewards, key=rewards.__getitem__)
+            self._promoted[rung].add(best)
+            return Promotion(best, rung + 1)
+        return None
+
+    def cutoffs(self, rung: int) -> dict[int, float]:
+        """By step, the median of the best values up to it of the trainings on a rung; empty while there are few."""
+        curves = self._curves[rung]
+        if len(curves) < FEWEST_CURVES:
+            return {}
+        steps = {step for curve in curves for step in curve}
+        values = {step: [curve[step] for curve in curves if step in curve] for step in sorted(steps)}
+        return {step: median(found) for step, found in values.items() if len(found) >= FEWEST_CURVES}
+
+    def to_json(self) -> dict[str, Any]:
+        """The state, for a checkpoint."""
+        return {
+            "rewards": [
+                {program_hash: None if reward == -math.inf else reward for program_hash, reward in rewards.items()}
+                for rewards in self._rewards
+            ],
+            "promoted": [sorted(promoted) for promoted in self._promoted],
+            "curves": [
+                [{str(step): value for step, value in curve.items()} for curve in curves] for curves in self._curves
+            ],
+        }
+
+    def load_json(self, state: Mapping[str, Any]) -> None:
+        """Go on from `to_json`."""
+        self._rewards = [
+            {program_hash: -math.inf if reward is None else reward for program_hash, reward in rewards.items()}
+            for rewards in state["rewards"]
+        ]
+        self._promoted = [set(promoted) for promoted in state["promoted"]]
+        self._curves = [
+            [{int(step): value for step, value in curve.items()} for curve in curves] for curves in state["curves"]
+        ]
+
+
+class Reporter:
+    """`Context.report` of one child: keeps what it reports and answers by the cutoffs of its rung."""
+
+    def __init__(self, cutoffs: Mapping[int, float]) -> None:
+        """Nothing reported yet."""
+        self.curve: dict[int, float] = {}
+        self._cutoffs = cutoffs
+        self._best = -math.inf
+
+    def __call__(self, step: int, value: float) -> bool:
+        """Whether to go on: False if the best value so far is below the median of the trainings before at this step."""
+        if not math.isfinite(value):
+            return True  # the task itself says what becomes of a loss that is not finite
+        self.curve[step] = value
+        self._best = max(self._best, value)
+        return self._best >= self._cutoffs.get(step, -math.inf)
+
+
+REPORTED = "reported at step "
+"""What the metrics of a child begin with that tell what it reported."""
+
+
+def curve_to_metrics(curve: Mapping[int, float]) -> dict[str, float]:
+    """What a child reported, as metrics for the record.
+
+    Example:
+        >>> curve_to_metrics({0: -1.5})
+        {'reported at step 0': -1.5}
+    """
+    return {f"{REPORTED}{step}": value for step, value in curve.items()}
+
+
+def curve_from_metrics(metrics: Mapping[str, float]) -> dict[int, float]:
+    """The inverse of `curve_to_metrics`; other metrics are left out."""
+    return {int(name.removeprefix(REPORTED)): value for name, value in metrics.items() if name.startswith(REPORTED)}

@@ -1,0 +1,108 @@
+"""Successive halving: who is promoted, against the definition; what the median rule stops; the same after a reload."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslc.search.halving import FEWEST_CURVES, Halving, Promotion, Reporter
+
+RUNGS = (1 / 9, 1 / 3, 1.0)
+REWARDS = st.lists(st.one_of(st.none(), st.integers(0, 5).map(float)), max_size=60)
+
+
+def run(halving: Halving, rewards: dict[str, float | None], later: random.Random) -> list[Promotion]:
+    """Train all on the first rung, one after the other, and everyone promoted at once; returns the promotions."""
+    promotions = []
+    for name, reward in rewards.items():
+        halving.note(name, 0, reward, {})
+        while found := halving.promotions():
+            promotions += found
+            for promotion in found:
+                halving.note(promotion.program_hash, promotion.rung, later.random(), {})
+    return promotions
+
+
+@given(REWARDS)
+def test_a_rung_promotes_a_third_and_only_those_that_were_among_the_best(values: list[float | None]) -> None:
+    halving = Halving(RUNGS)
+    rewards = {f"p{index}": value for index, value in enumerate(values)}
+    promotions = run(halving, rewards, random.Random(0))
+    first = [p.program_hash for p in promotions if p.rung == 1]
+    assert len(first) == len(set(first))
+    ranked = sorted((value for value in values if value is not None), reverse=True)
+    places = int(len(values) * Fraction(1, 3))
+    assert all(rewards[name] is not None for name in first)
+    assert {reward for reward in ranked[:places] if ranked.count(reward) == 1} <= {rewards[name] for name in first}, (
+        "whoever is among the best third in the end is promoted, at the latest with the last training"
+    )
+
+
+@given(REWARDS)
+def test_a_promotion_is_right_when_it_is_made(values: list[float | None]) -> None:
+    halving = Halving((1 / 3, 1.0))
+    known: list[tuple[float, int]] = []
+    promoted: set[str] = set()
+    for index, value in enumerate(values):
+        halving.note(f"p{index}", 0, value, {})
+        known.append((-math.inf if value is None else value, -index))
+        best = {-order for reward, order in sorted(known, reverse=True)[: len(known) // 3] if reward > -math.inf}
+        found = {p.program_hash for p in halving.promotions()}
+        assert found == {f"p{order}" for order in best} - promoted
+        promoted |= found
+
+
+def test_little_is_trained_in_full() -> None:
+    halving = Halving(RUNGS)
+    values = {f"p{index}": random.Random(index).random() for index in range(900)}
+    promotions = run(halving, dict(values), random.Random(1))
+    cost = 900 / 9 + sum(RUNGS[p.rung] for p in promotions)
+    assert 100 <= sum(p.rung == 2 for p in promotions) <= 125, "a ninth, and some that were among the best early on"
+    assert cost <= 0.42 * 900
+
+
+@given(REWARDS, st.integers(0, 59))
+def test_the_state_survives_json(values: list[float | None], cut: int) -> None:
+    whole, half = Halving(RUNGS), Halving(RUNGS)
+    rewards = {f"p{index}": value for index, value in enumerate(values)}
+    first = dict(list(rewards.items())[:cut])
+    rest = dict(list(rewards.items())[cut:])
+    run(whole, first, random.Random(2))
+    run(half, first, random.Random(2))
+    reloaded = Halving(RUNGS)
+    reloaded.load_json(json.loads(json.dumps(half.to_json())))
+    assert run(whole, rest, random.Random(3)) == run(reloaded, rest, random.Random(3))
+
+
+def test_the_best_is_trained_in_full_in_the_end() -> None:
+    halving = Halving(RUNGS)
+    assert halving.last_promotion() is None
+    halving.note("a", 0, 0.5, {})
+    halving.note("b", 0, 0.7, {})
+    halving.note("c", 0, None, {})
+    assert halving.promotions() == [Promotion("b", 1)]
+    halving.note("b", 1, 0.8, {})
+    assert halving.last_promotion() == Promotion("b", 2)
+    halving.note("b", 2, 0.9, {})
+    assert halving.last_promotion() is None
+
+
+def test_training_that_goes_worse_than_most_is_stopped() -> None:
+    halving = Halving(RUNGS)
+    for number in range(FEWEST_CURVES - 1):
+        halving.note(f"p{number}", 1, 0.5, {0: float(number), 1: float(number) + 1})
+    assert halving.cutoffs(1) == {}
+    halving.note("last", 1, 0.5, {0: 4.0, 1: 0.0})
+    assert halving.cutoffs(1) == {0: 2.0, 1: 3.0}, "medians of the best values so far"
+    assert halving.cutoffs(0) == {}
+    reporter = Reporter(halving.cutoffs(1))
+    assert reporter(0, 2.0)
+    assert not reporter(1, 2.5)
+    assert reporter(2, 0.0), "nothing is known of this step"
+    assert reporter.curve == {0: 2.0, 1: 2.5, 2: 0.0}
+    assert Reporter({})(0, -1e9)
