@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -76,9 +76,7 @@ class Engine:
                 self._recover()
                 while self.ledger.counters.stopped_by is None:
                     self._guard.check()
-                    candidates = self._ask()
-                    outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
-                    self._tell(candidates, outcomes)
+                    self._run_batch()
                 self._train_best()
                 self._test_best()
                 status = Status.FINISHED
@@ -86,17 +84,21 @@ class Engine:
                 status = Status.INTERRUPTED
             except _TooManyFailures:
                 status = Status.FAILED
-            counters = self.ledger.counters
             self.store.commit()
             self.store.write_info(
                 status=status.value,
                 stopped_by=self._describe_stop() if status is Status.FINISHED else None,
-                seconds={"total": self._seconds(), "controller": counters.controller_seconds},
+                seconds=self._describe_seconds(),
             )
             self._report_progress(has_ended=True)
         return status
 
     # --- one batch ------------------------------------------------------------------------------------------------
+
+    def _run_batch(self) -> None:
+        candidates = self._ask()
+        outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
+        self._tell(candidates, outcomes)
 
     def _ask(self) -> list[Candidate]:
         began = time.perf_counter()
@@ -170,8 +172,12 @@ class Engine:
         floor = self._floor()
         figures = self.strategy.tell([(c, floor if r is None else r) for c, r in zip(own, rewards, strict=True)])
         counters.controller_seconds += time.perf_counter() - began
+        self._close_batch(figures, [reward for reward in rewards if reward is not None])
+
+    def _close_batch(self, figures: Mapping[str, float], scored: Sequence[float]) -> None:
+        """Note the strategy's figures and go on to the next batch, or stop."""
+        counters = self.ledger.counters
         self.store.record_update(counters.batch, figures)
-        scored = [reward for reward in rewards if reward is not None]
         self._batch_mean = sum(scored) / len(scored) if scored else None
         counters.batch += 1
         self._entropy = figures.get("entropy")
@@ -271,6 +277,9 @@ class Engine:
         rule = find_met_rule(self.config.evaluations, self.config.until, standing)
         return None if rule is None else rule.value
 
+    def _describe_seconds(self) -> dict[str, float]:
+        return {"total": self._seconds(), "controller": self.ledger.counters.controller_seconds}
+
     def _describe_stop(self) -> dict[str, float | str]:
         rule = self.ledger.counters.stopped_by
         assert rule is not None, "a search finishes by a rule"
@@ -334,8 +343,8 @@ class Engine:
             batch_mean=self._batch_mean,
             control_mean=counters.control_sum / counters.control_scored if counters.control_scored else None,
             failed=counters.failed,
-            trained=len(self.ledger.hashes),
-            exhausted=len(self.ledger.sentences) >= self.space.count(),
+            trained=self.ledger.num_programs,
+            exhausted=self.ledger.num_sentences >= self.space.count(),
             seconds=self._seconds(),
             rate=(counters.samples - self._samples_before) / max(now - self._began, 1e-9),
             seconds_limit=config.until.get(StopRule.SECONDS.value),

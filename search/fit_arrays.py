@@ -32,14 +32,23 @@ class FitArrays:
         self.values = np.empty((0, len(points.outputs)))
         """All values of the last population, by the numbers of its schedule; reused by the next."""
 
+    def __call__(self, tokens: NDArray[np.integer[Any]]) -> Array:
+        """As `score`, but NaN where a value is not finite: such a program has failed."""
+        values, places = self._compute(tokens)
+        return np.where(np.isfinite(values).all(1), self._rewards(values), np.nan)[places]
+
     def score(self, tokens: NDArray[np.integer[Any]]) -> Array:
         """Rewards [sentence] of sentences [sentence, time], filled up with V behind their ends."""
+        values, places = self._compute(tokens)
+        return self._rewards(values)[places]
+
+    def _compute(self, tokens: NDArray[np.integer[Any]]) -> tuple[Array, NDArray[np.intp]]:
+        """Each value once, since programs that mean the same share it, and which is that of each sentence."""
         used = int((tokens != self.evaluator.tables.lowering.automaton.pad_id).sum(1).max(initial=0))
         self.schedule = self.evaluator.schedule(tokens[:, :used])
         self.values = self.evaluator.compute(self.schedule)
-        # Each value once: programs that mean the same share it.
         numbers, places = np.unique(self.schedule.roots, return_inverse=True)
-        return self._rewards(self.values.take(numbers, 0))[places]
+        return self.values.take(numbers, 0), places
 
     def _rewards(self, values: Array) -> Array:
         with np.errstate(all="ignore"):

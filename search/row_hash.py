@@ -29,4 +29,5 @@ class RowHash:
             >>> bool(hash.keys(np.array([[0, 1, 3, 3]]))[0] == hash.keys(np.array([[0, 1]]))[0])
             True
         """
-        return self._table.take(tokens + self._offsets[: tokens.shape[1]]).sum(1)
+        keys: NDArray[np.uint64] = self._table.take(tokens + self._offsets[: tokens.shape[1]]).sum(1)
+        return keys

@@ -96,7 +96,7 @@ def search_arrays(
             strategy.tell_rewards(rewards)
         else:
             candidates = strategy.ask(count)
-            tokens = _pad_rows([candidate.tokens for candidate in candidates], pad)
+            tokens = pad_rows([candidate.tokens for candidate in candidates], pad)
             rewards = memory.score(tokens)
             origins = np.array([_ORIGINS[candidate.origin] for candidate in candidates], np.uint8)
             strategy.tell(list(zip(candidates, rewards.tolist(), strict=True)))
@@ -118,7 +118,8 @@ def search_arrays(
 _ORIGINS = {"policy": 0, "uniform": 1, "mutation": 2, "crossover": 3}
 
 
-def _pad_rows(rows: list[tuple[int, ...]], pad: int) -> Tokens:
+def pad_rows(rows: list[tuple[int, ...]], pad: int) -> Tokens:
+    """Sentences as [sentence, time], filled up with `pad` behind their ends."""
     lengths = np.array([len(row) for row in rows])
     table = np.full((len(rows), int(lengths.max(initial=1))), pad, np.int16)
     table[np.arange(table.shape[1]) < lengths[:, None]] = [token for row in rows for token in row]

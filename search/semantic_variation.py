@@ -11,8 +11,12 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dslc.automaton.variation_batch import BatchVariation, Flags, Indices, Sentences, join_sentences
 from dslc.program.elementwise import Apply
@@ -30,6 +34,9 @@ PRECISION, TINY = 1e-11, 1e-12
 """Relative and absolute differences up to which two sums of values are the same."""
 DIGITS = 9
 """Significant digits to which the values of two parts are equal."""
+
+GUIDE_PARTS = ("tokens", "slots", "values", "keys", "ages", "told")
+"""Names of what a state has."""
 
 
 class SemanticVariation:
@@ -129,14 +136,30 @@ class SemanticVariation:
         stays = stays[np.argsort(parts.slots[stays, 0], kind="stable")]
         self._parts, self._values = parts.take(stays), known[stays]
         self._keys, self._ages = all_keys[stays], ages[stays]
-        self._sorted_keys = np.sort(self._keys)
         self._told += 1
+        self._index()
+
+    def _index(self) -> None:
+        """What follows from the parts."""
+        self._sorted_keys = np.sort(self._keys)
         self._half_squares = np.einsum("ij,ij->i", self._values, self._values) / 2
         kinds = self._parts.slots[:, 0]
         ends = np.append((kinds[1:] != kinds[:-1]).nonzero()[0] + 1, len(kinds)).tolist()
         self._sums, self._lengths = self._values @ self._weights, self._parts.lengths()
         self._slots = [(int(kinds[end - 1]), slice(begin, end)) for begin, end in zip([0, *ends], ends, strict=False)]
         self._orders = {slot: np.argsort(self._sums[stretch], kind="stable") for slot, stretch in self._slots}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The parts and how old they are, by the names GUIDE_PARTS; the generator is the caller's."""
+        parts = self._parts.tokens, self._parts.slots, self._values, self._keys, self._ages, np.array(self._told)
+        return {name: torch.tensor(part) for name, part in zip(GUIDE_PARTS, parts, strict=True)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state_dict`."""
+        tokens, slots, self._values, self._keys, self._ages, told = (state[name].numpy().copy() for name in GUIDE_PARTS)
+        self._parts, self._told = Sentences(tokens, slots), int(told)
+        if len(self._keys):
+            self._index()
 
     def breed(self, parents: Sentences) -> tuple[Sentences, Flags]:
         """Children: NEAREST of each parent, the nearest ones of all first."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.diagnostics import DslcError
+from dslc.search.evaluate import hash_program
+from dslc.search.population_record import KEY_PREFIX
 from dslc.search.report.arms import Arm, gather_outcomes, merge_batches, read_arms
 from dslc.search.result import SearchResult
 from dslc.search.store import connect_for_reading, has_outputs, output_notes
@@ -100,7 +102,7 @@ def _describe_seconds(database: sqlite3.Connection, info: Mapping[str, Any]) -> 
         "SELECT (SELECT SUM(seconds) FROM evaluations), MIN(created_at), MAX(created_at) FROM samples"
     ).fetchone()
     so_far = {"total": None if first is None else last - first, "controller": None}
-    return {**so_far, **info.get("seconds", {}), "children": children or 0.0}
+    return {**so_far, "children": children or 0.0, **info.get("seconds", {})}
 
 
 def _open_space(run: SearchResult, notes: list[str]) -> Space | None:
@@ -129,9 +131,10 @@ def _list_top(
              scored AS (SELECT id, program_hash, reward, RANK() OVER (ORDER BY reward DESC) AS rank,
                                COUNT(*) OVER (PARTITION BY reward) - 1 AS ties
                         FROM first JOIN outcomes USING (program_hash)
-                        WHERE reward IS NOT NULL AND fidelity = (SELECT MAX(fidelity) FROM outcomes))
+                        WHERE reward IS NOT NULL AND fidelity = (SELECT MAX(fidelity) FROM outcomes)
+                        ORDER BY reward DESC, id LIMIT {TOP})
         SELECT id, program_hash, reward, rank, ties, text, tokens
-        FROM scored JOIN samples USING (id, program_hash) ORDER BY reward DESC, id LIMIT {TOP}"""
+        FROM scored JOIN samples USING (id, program_hash) ORDER BY reward DESC, id"""
     evaluations = database.execute("SELECT COUNT(*) FROM samples WHERE origin != 'uniform'").fetchone()[0]
     top = []
     for sample, program_hash, reward, rank, ties, text, tokens in database.execute(query):
@@ -147,7 +150,7 @@ def _list_top(
             "sample": sample,
             "text": text,
             "tokens": json.loads(tokens),
-            "hash": program_hash,
+            "hash": _find_hash(space, tokens, program_hash),
             "reward": reward,
             "stopped_by": head["stopped_by"],
             "test": None,
@@ -158,6 +161,13 @@ def _list_top(
         document["metrics"] = _read_metrics(database, program_hash)
         top.append({**document, **_describe_program(space, document["tokens"], document["metrics"], notes)})
     return top
+
+
+def _find_hash(space: Space | None, tokens: str, program_hash: str) -> str:
+    """The program's hash, which is not recorded for the sentences of a population."""
+    if space is None or not program_hash.startswith(KEY_PREFIX):
+        return program_hash
+    return hash_program(space.decode(json.loads(tokens)))
 
 
 def _read_metrics(database: sqlite3.Connection, program_hash: str) -> dict[str, float | None]:

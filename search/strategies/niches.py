@@ -22,7 +22,7 @@ from dslc.search.fit_arrays import FitArrays
 from dslc.search.losses import entropy, keep_best, risk_seeking_loss
 from dslc.search.outcome import Candidate
 from dslc.search.row_hash import RowHash
-from dslc.search.semantic_variation import SemanticVariation
+from dslc.search.semantic_variation import GUIDE_PARTS, SemanticVariation
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import derive_seed, make_learner
 from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
@@ -104,8 +104,9 @@ class Niches:
     """Of every length the best sentences live, at most one for each reward; parents are drawn from all lengths alike.
 
     So short building blocks never die out, and a long near miss does not crowd out what is shorter. No sentence is
-    proposed twice as long as a new one is found. Every `generations` batches the policy proposes one, and learns from
-    the best share of it and from the best children since: risk_seeking_loss - entropy_weight * entropy.
+    proposed twice as long as a new one is found; `repeats` counts those of the last batch that were. Every
+    `generations` batches the policy proposes one, and learns from the best share of it and from the best children
+    since: risk_seeking_loss - entropy_weight * entropy.
 
     For a regression (`aim_at`) some children are aimed, see `dslc.search.semantic_variation`: these know more of the
     task than rewards.
@@ -118,6 +119,8 @@ class Niches:
     name = "niches"
     figures = ("members", "restarts", "entropy", "repeats")
     options_type = NichesOptions
+    largest_batch = 1000
+    """Samples a batch in a long search, unless given."""
 
     def __init__(
         self, space: Space, *, evaluations: int, batch: int, seed: int, device: str, options: NichesOptions
@@ -159,7 +162,12 @@ class Niches:
         self._entropy = 0.0
 
     def aim_at(self, arrays: FitArrays) -> None:
-        """From now on some children are aimed at the outputs of a regression; its `score` has to be what scores."""
+        """From now on some children are aimed at the outputs of a regression, which has to be what scores them.
+
+        Not where the option `aimed` is 0, nor where sentences are not in prefix order.
+        """
+        if not self._options.aimed or arrays.evaluator.tables.code_by_token is None:
+            return
         self._aim = arrays, SemanticVariation(self._variation, arrays.evaluator, arrays.outputs, self._generator)
 
     # --- proposals ----------------------------------------------------------------------------------------------------
@@ -393,6 +401,8 @@ class Niches:
         for name, group in groups.items():
             if group is not None:
                 state[f"niches.{name}"] = torch.tensor(np.stack((group.tokens, group.slots)))
+        if self._aim is not None:
+            state |= {f"niches.guide.{name}": value for name, value in self._aim[1].state_dict().items()}
         if self._teachers is not None:
             state["niches.teacher_rewards"] = torch.tensor(self._teachers[1])
         state["niches.sizes"] = torch.tensor(self._sizes)
@@ -412,6 +422,8 @@ class Niches:
         if self._learner is not None:
             self._learner.load_state_dict(state)
         self._torch_generator.set_state(state["niches.torch_generator"])
+        if self._aim is not None:
+            self._aim[1].load_state_dict({name: state[f"niches.guide.{name}"] for name in GUIDE_PARTS})
         self._seen = set(state["niches.seen"].numpy().view(np.uint64).tolist())
         self._rewards = state["niches.rewards"].numpy().copy()
         self._members, self._pool = _sentences(state, "niches.members"), _sentences(state, "niches.pool")

@@ -81,7 +81,7 @@ def test_niches_finds_an_expression_by_rewards_and_sooner_when_it_aims() -> None
     assert needed[1] <= 10_000
 
 
-def test_niches_proposes_nothing_twice() -> None:
+def test_niches_proposes_nothing_twice_but_what_it_counts() -> None:
     space = dslc.compile("expression_constrained", max_tokens=20)
     points, _ = sample_nguyen("nguyen_1")
     task = FitArrays(space, points)
@@ -89,11 +89,15 @@ def test_niches_proposes_nothing_twice() -> None:
     assert isinstance(strategy, Niches)
     strategy.aim_at(task)
     seen: list[bytes] = []
+    repeats = []
     for _ in range(8):
         tokens = strategy.ask_tokens(300)
         seen += [row.tobytes() for row in tokens]
-        strategy.tell_rewards(task.score(tokens))
-    assert len(set(seen)) == len(seen) == 2400
+        repeats.append(strategy.tell_rewards(task.score(tokens))["repeats"])
+    assert len(seen) == 2400
+    # A fresh policy repeats short sentences, and there is nothing yet to breed from.
+    assert repeats[1:] == [0.0] * 7
+    assert len(seen) - len(set(seen)) <= repeats[0] < 60
 
 
 def test_niches_refuses_spaces_that_count() -> None:
