@@ -82,7 +82,8 @@ def read_populations(database: sqlite3.Connection) -> Iterator[tuple[int, Popula
 def sentence_keys(tokens: NDArray[np.uint16]) -> NDArray[np.uint64]:
     """[sentence] a number for each, equal for equal sentences, however far they are filled up."""
     weights = np.random.default_rng(_KEY_SEED).integers(0, 1 << 64, tokens.shape[1], dtype=np.uint64)
-    return ((tokens + np.uint16(1)).astype(np.uint64) * weights).sum(1, dtype=np.uint64)
+    keys: NDArray[np.uint64] = ((tokens + np.uint16(1)).astype(np.uint64) * weights).sum(1, dtype=np.uint64)
+    return keys
 
 
 def view_populations(database: sqlite3.Connection, run_dir: Path) -> None:

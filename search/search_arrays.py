@@ -83,7 +83,8 @@ def search_arrays(
         recorder: Keeps every batch.
     """
     memory = _Memory(space, task)
-    told, best, best_reward = 0, (), -np.inf
+    told, best_reward = 0, -np.inf
+    best: tuple[int, ...] = ()
     pad = len(space.vocabulary)
     asked_before: set[tuple[int, ...]] = set()
     while told < evaluations:

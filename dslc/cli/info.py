@@ -104,7 +104,7 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     facts.append(
         (
             "populations",
-            "as arrays, thousands at once" if populations["arrays"] else f"one by one: {populations['reason']}",
+            "can be evaluated as arrays, thousands at once" if populations["arrays"] else f"one by one: {populations['reason']}",
         )
     )
     facts.append(("fresh policy", _describe_start(policy)))

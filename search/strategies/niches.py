@@ -257,7 +257,8 @@ class Niches:
         return sentences.take(self._find_new(sentences, limit))
 
     def _find_new(self, sentences: Sentences, limit: int) -> NDArray[np.intp]:
-        seen, kept = self._seen, []
+        seen = self._seen
+        kept: list[int] = []
         for row, key in enumerate(self._hash.keys(sentences.tokens).tolist()):
             if key not in seen:
                 if len(kept) == limit:

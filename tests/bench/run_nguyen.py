@@ -118,11 +118,19 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
+def describe_published(recovered: int | None) -> str:
+    """NGGP's recovery of 100 seeds with its interval."""
+    if recovered is None:
+        return "–"
+    low, high = wilson_interval(recovered, 100)
+    return f"{recovered} ({low:.0%} to {high:.0%})"
+
+
+def write_table(runs: Sequence[dict[str, Any]], seeds: int, limit: int = EVALUATIONS) -> str:
     """Rows with recovery, its interval, NGGP's, median evaluations and CPU, and the figures over rows 1 to 11."""
     lines = [
-        "| row | target | range | recovered | 95% interval | NGGP | median evaluations | DSO + GP | CPU s, median "
-        "| ms per 1,000 |",
+        "| row | target | range | recovered | 95% interval | NGGP, of 100 | median evaluations | DSO + GP "
+        "| CPU s, median | ms per 1,000 |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     medians, shares = [], []
@@ -133,7 +141,7 @@ def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
         target = TARGET_BY_NAME[f"Nguyen-{row}"]
         recovered = sum(run["recovered"] for run in mine)
         low, high = wilson_interval(recovered, len(mine))
-        median = statistics.median(run["evaluations"] if run["recovered"] else EVALUATIONS for run in mine)
+        median = statistics.median(run["evaluations"] if run["recovered"] else limit for run in mine)
         published = NGGP[row]
         is_below = published is not None and high < wilson_interval(published, 100)[0]
         cost = sum(run["seconds"] for run in mine) / sum(run["evaluations"] for run in mine) * 1e6
@@ -141,7 +149,7 @@ def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
         lines.append(
             f"| {row} | `{target.text}` | {target.low} to {target.high} | {recovered} of {len(mine)} seeds "
             f"| {low:.0%} to {high:.0%}{' (below NGGP)' if is_below else ''} "
-            f"| {'–' if published is None else published} "
+            f"| {describe_published(published)} "
             f"| {median:,.0f} | {DSO_GP[row] * 1000 if row in DSO_GP else '–'} | {seconds:.1f} | {cost:.1f} |"
         )
         if row in DSO_GP:
@@ -154,7 +162,7 @@ def write_table(runs: Sequence[dict[str, Any]], seeds: int) -> str:
         lines.append(
             f"Rows 1 to 11 ({len(medians)} of 11 begun, each with at least {done} of {seeds} seeds): mean "
             f"recovery {statistics.fmean(shares):.1%}, geometric mean of the median evaluations {mean:,.0f} "
-            f"(a failed run counts {EVALUATIONS:,})."
+            f"(a failed run counts {limit:,})."
         )
     return "\n".join(lines)
 
@@ -173,7 +181,8 @@ def main() -> None:
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
     arm = arguments.strategy + ("_rewards_only" if arguments.rewards_only else "")
-    file = FOLDER / f"nguyen_{arm}_{arguments.points}_points.jsonl"
+    limit = "" if arguments.evaluations == EVALUATIONS else f"_{arguments.evaluations}"
+    file = FOLDER / f"nguyen_{arm}_{arguments.points}_points{limit}.jsonl"
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     known = {(run["row"], run["seed"]) for run in runs}
     rows = arguments.rows.split(",")
@@ -199,7 +208,7 @@ def main() -> None:
     print(
         f"max_tokens {MAX_TOKENS}, strategy {arguments.strategy}, batch {BATCH}, {arguments.points} points a target\n"
     )
-    print(write_table(runs, arguments.seeds))
+    print(write_table(runs, arguments.seeds, arguments.evaluations))
 
 
 if __name__ == "__main__":
