@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 SOAK ?= all
 
-.PHONY: help setup demo test test-gpu check format bench bench-peers soak clean
+.PHONY: help setup demo test test-gpu check format bench bench-nguyen bench-peers soak clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ format: .venv/installed  ## format the code
 
 bench: .venv/installed  ## benchmarks: prints ratios against named baselines of the same run
 	DSLC_CHECK=0 $(BIN)/python -m pytest tests/bench -q -s --benchmark-enable --benchmark-columns=median,iqr,rounds
+
+bench-nguyen: .venv/installed  ## symbolic regression on the Nguyen targets; resumes: make bench-nguyen SEEDS=20 ROWS=1,2 POINTS=20
+	DSLC_CHECK=0 $(BIN)/python -m tests.bench.run_nguyen $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(POINTS),--points $(POINTS)) $(if $(STRATEGY),--strategy $(STRATEGY))
 
 bench-peers: .venv/installed  ## install XGrammar, llguidance and outlines-core, and time their masks beside dslc's
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'

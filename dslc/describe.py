@@ -37,8 +37,9 @@ def describe_space(
     lengths, `table`, which one is used, and `shares` of the named tokens beside the keys of the format.
 
     Beside the keys of the format: `choices`, the tokens of each slot; `anchors`, which decisions ask about which nodes;
-    `decisions_per_terminal`, how many tokens are sampled for one rendered terminal that is not forced, the mean of 64
-    uniform sentences, None where none renders one.
+    `populations`, whether many programs are evaluated at once as arrays, or why not; `decisions_per_terminal`, how many
+    tokens are sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none
+    renders one.
 
     Example:
         >>> import dslc
@@ -97,6 +98,7 @@ def describe_space(
         },
         "constraints": _describe_constraints(space),
         "anchors": _describe_anchors(space),
+        "populations": _describe_populations(space),
         "diagnostics": render_json(diagnostics, [space.file.name])["diagnostics"],
     }
 
@@ -231,6 +233,14 @@ def _describe_anchors(space: Space) -> list[dict[str, Any]]:
         }
         for anchor in space.compilation.grammar.pragmas.anchors
     ]
+
+
+def _describe_populations(space: Space) -> dict[str, Any]:
+    """`arrays` and `order`, in which sentences are programs, or the `reason` why there are no arrays."""
+    tables = space.elementwise
+    if isinstance(tables, str):
+        return {"arrays": False, "order": None, "reason": tables}
+    return {"arrays": True, "order": "postfix" if tables.code_by_token is None else "prefix", "reason": None}
 
 
 def _describe_choices(space: Space) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ from dslc.program.canonical import graph_hash
 from dslc.program.configure import configure_target
 from dslc.program.constants import fitted_nodes, with_constants
 from dslc.program.decode import decode_tokens
+from dslc.program.elementwise import ElementwiseTables, NotElementwiseError, compile_elementwise
 from dslc.program.graph import Graph
 from dslc.program.targets import Built, Target
 from dslc.program.tree import ParseTree
@@ -130,6 +131,16 @@ class Space:
             DslcError: DSLC583 if it cannot be written.
         """
         return write_file(Path(path), pack_space(self.compilation))
+
+    @cached_property
+    def elementwise(self) -> ElementwiseTables | str:
+        """The tables by which populations of this space are evaluated as arrays, or why they are not."""
+        if self.target is None:
+            return "it has no target"
+        try:
+            return compile_elementwise(self.lowering, self.meaning())
+        except NotElementwiseError as error:
+            return str(error)
 
     # --- exact counting -------------------------------------------------------------------------------------------
 

@@ -69,6 +69,8 @@ class SearchConfig:
     """Ray cluster that the children run on: its address, or `local` for one on this machine; None: no cluster."""
     halving: Sequence[float] = ()
     """Shares of full training that children are promoted through, rising to 1; empty: each is trained in full."""
+    populations: bool = False
+    """Whether batches are scored at once, as arrays, in this process; a search does so where its task can."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the task, such as `epochs`; the task names those that it knows."""
     strategy_options: Mapping[str, Any] = field(default_factory=dict)

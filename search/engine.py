@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -88,9 +88,7 @@ class Engine:
                 self._recover()
                 while self.ledger.counters.stopped_by is None:
                     self._guard.check()
-                    candidates = self._ask()
-                    outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
-                    self._tell(candidates, outcomes)
+                    self._run_batch()
                 self._train_best()
                 self._test_best()
                 status = Status.FINISHED
@@ -98,17 +96,21 @@ class Engine:
                 status = Status.INTERRUPTED
             except _TooManyFailures:
                 status = Status.FAILED
-            counters = self.ledger.counters
             self.store.commit()
             self.store.write_info(
                 status=status.value,
                 stopped_by=self._describe_stop() if status is Status.FINISHED else None,
-                seconds={"total": self._seconds(), "controller": counters.controller_seconds},
+                seconds=self._describe_seconds(),
             )
             self._report_progress(has_ended=True)
         return status
 
     # --- one batch ------------------------------------------------------------------------------------------------
+
+    def _run_batch(self) -> None:
+        candidates = self._ask()
+        outcomes = self._evaluate(candidates, self._next_control(len(candidates)))
+        self._tell(candidates, outcomes)
 
     def _ask(self) -> list[Candidate]:
         began = time.perf_counter()
@@ -184,8 +186,12 @@ class Engine:
         floor = self._floor()
         figures = self.strategy.tell([(c, floor if r is None else r) for c, r in zip(own, rewards, strict=True)])
         counters.controller_seconds += time.perf_counter() - began
+        self._close_batch(figures, [reward for reward in rewards if reward is not None])
+
+    def _close_batch(self, figures: Mapping[str, float], scored: Sequence[float]) -> None:
+        """Note the strategy's figures and go on to the next batch, or stop."""
+        counters = self.ledger.counters
         self.store.record_update(counters.batch, figures)
-        scored = [reward for reward in rewards if reward is not None]
         self._batch_mean = sum(scored) / len(scored) if scored else None
         counters.batch += 1
         self._entropy = figures.get("entropy")
@@ -290,6 +296,9 @@ class Engine:
         )
         rule = find_met_rule(self.config.evaluations, self.config.until, standing)
         return None if rule is None else rule.value
+
+    def _describe_seconds(self) -> dict[str, float]:
+        return {"total": self._seconds(), "controller": self.ledger.counters.controller_seconds}
 
     def _describe_stop(self) -> dict[str, float | str]:
         rule = self.ledger.counters.stopped_by

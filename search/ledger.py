@@ -44,6 +44,8 @@ class Counters:
     """Wall-clock time of the run, in s."""
     controller_seconds: float = 0.0
     """Time in the strategy's ask and tell, in s."""
+    population_seconds: float = 0.0
+    """Time in which populations were scored, in s."""
     halving: dict[str, Any] | None = None
     """Who has been trained how long, where children are promoted."""
     stopped_by: str | None = None
@@ -231,6 +233,19 @@ def counters_to_json(counters: Counters) -> dict[str, Any]:
     return asdict(counters)
 
 
+def history_differs(message: str, *notes: str) -> DslcError:
+    """The error of a run that goes on otherwise than it was recorded."""
+    return DslcError(
+        Diagnostic(
+            Code.HISTORY_DIFFERS,
+            Severity.ERROR,
+            message,
+            help="resume on the machine and with the versions of torch and dslc that run.json names",
+            notes=notes,
+        )
+    )
+
+
 def _check_same(recorded: Sample, asked: Sample) -> None:
     """Nothing, or an error if asking again gave another sample than the one recorded.
 
@@ -246,12 +261,8 @@ def _check_same(recorded: Sample, asked: Sample) -> None:
     different = [part for part in parts if getattr(recorded, part) != getattr(asked, part)]
     if not different and near:
         return
-    raise DslcError(
-        Diagnostic(
-            Code.HISTORY_DIFFERS,
-            Severity.ERROR,
-            f"sample {asked.id} is not the one recorded: {', '.join(different or ['log_prob'])} differ on going on",
-            help="resume on the machine and with the versions of torch and dslc that run.json names",
-            notes=(f"recorded: {recorded.text}", f"asked again: {asked.text}"),
-        )
+    raise history_differs(
+        f"sample {asked.id} is not the one recorded: {', '.join(different or ['log_prob'])} differ on going on",
+        f"recorded: {recorded.text}",
+        f"asked again: {asked.text}",
     )

@@ -71,7 +71,8 @@ class Task(Protocol):
     # Optional: `options`, a mapping of the options that it knows to their defaults; `test_metric`, what `test` measures
     # (default: the metric with "validation" read as "test"); `prepare(space, options)`, called before the first sample,
     # which loads what the task needs, sets `reference` where that depends on the data, and returns the data's sha256;
-    # `usual_failures`, codes that many sound programs of the space fail with: ten of them at the start stop no run.
+    # `usual_failures`, codes that many sound programs of the space fail with: ten of them at the start stop no run;
+    # `population`, see `dslc.search.population_task`: what scores many sentences at once.
 
     def evaluate(self, program: Program, context: Context) -> Outcome:
         """Reward of a program on the validation data."""

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from dslc.search.executors.choose import make_executor
 from dslc.search.executors.job import Executor
 from dslc.search.lock import RunLock
 from dslc.search.outcome import Context, Outcome, Strategy, Task
+from dslc.search.population_engine import PopulationEngine
+from dslc.search.population_task import Scorer, make_scorer, need_scorer
 from dslc.search.progress import Callback
 from dslc.search.result import SearchResult
 from dslc.search.resuming import check_grammar_copy, read_config, record_changes
@@ -49,6 +52,7 @@ def search(
     child_seconds: float | None = None,
     child_memory: int | None = None,
     ray: str | None = None,
+    populations: bool | None = None,
     options: Mapping[str, Any] | None = None,
     strategy_options: Mapping[str, Any] | None = None,
     run_dir: str | Path | None = None,
@@ -88,6 +92,8 @@ def search(
         child_memory: resident memory in MB past which a child fails; needs workers.
         ray: address of a Ray cluster to run the workers on, or `local`; `workers` 0 then means as many as it has CPUs
             or GPUs.
+        populations: whether a batch is scored at once, as arrays; default: where the task can, as `fit` does for spaces
+            that `info` says can be evaluated so.
         options: options of the task, such as `{"epochs": 5}`.
         strategy_options: options of the strategy.
         run_dir: the run folder, new or empty; default: `runs/<grammar>-<task>-<time>`.
@@ -106,7 +112,7 @@ def search(
     task, directory = _resolve_task(task), str(Path.cwd())
     evaluations, rules = split_until(evaluations, until or {})
     if batch is None:
-        batch = _preset_batch(strategy_options or {}, task.evaluations if evaluations is None else evaluations)
+        batch = _usual_batch(strategy, strategy_options or {}, task.evaluations if evaluations is None else evaluations)
     config = make_config(
         task.name,
         strategy=strategy if isinstance(strategy, str) else strategy.name,
@@ -128,6 +134,8 @@ def search(
     _check_target(task, space)
     with _torch_threads(config), ExitStack() as stack:
         data_sha256 = _prepare_task(task, space, config)
+        scorer = None if populations is False else _find_scorer(task, space, config, is_needed=populations is True)
+        config = replace(config, populations=scorer is not None)
         executor = make_executor(config, space, task, directory=directory, data_sha256=data_sha256)
         stack.callback(executor.close)
         if isinstance(strategy, str):
@@ -160,7 +168,7 @@ def search(
             "started_at": time.time(),
         }
         with closing(RunStore.create(folder, info, files)) as store:
-            notes = _run(space, task, strategy, executor, config, store, callbacks)
+            notes = _run(space, task, strategy, executor, config, store, callbacks, scorer)
     return SearchResult(folder, notes=notes)
 
 
@@ -202,13 +210,14 @@ def resume(
     with closing(RunStore.reopen(run_dir)) as store, _torch_threads(config), ExitStack() as stack:
         data_sha256 = _prepare_task(found, result.space, config)
         _check_data(info, data_sha256)
+        scorer = _find_scorer(found, result.space, config, is_needed=True) if config.populations else None
         strategy = strategy or _make_strategy(config, result.space)
         directory = info["task"]["directory"]
         executor = make_executor(config, result.space, found, directory=directory, data_sha256=data_sha256)
         stack.callback(executor.close)
         notes += record_changes(store, recorded, config)
         store.write_info(status=Status.RUNNING.value)
-        notes += _run(result.space, found, strategy, executor, config, store, callbacks)
+        notes += _run(result.space, found, strategy, executor, config, store, callbacks, scorer)
     return SearchResult(run_dir, notes=notes)
 
 
@@ -220,9 +229,15 @@ def _run(
     config: SearchConfig,
     store: RunStore,
     callbacks: Sequence[Callback],
+    scorer: Scorer | None,
 ) -> tuple[Diagnostic, ...]:
     """Run the engine; returns what it noted."""
-    engine = Engine(space, task, strategy, executor, config, store, callbacks)
+    if scorer is None:
+        engine = Engine(space, task, strategy, executor, config, store, callbacks)
+    else:
+        engine = PopulationEngine(space, task, strategy, executor, config, store, callbacks, scorer=scorer)
+        if config.workers or config.ray is not None:
+            engine.notes.append(_in_process())
     try:
         engine.run()
     except BaseException:
@@ -273,6 +288,25 @@ def _prepare_task(task: Task, space: Space, config: SearchConfig) -> str | None:
     return None if prepare is None else prepare(space, config.options)
 
 
+def _find_scorer(task: Task, space: Space, config: SearchConfig, *, is_needed: bool) -> Scorer | None:
+    """What scores populations, if the task can.
+
+    Raises:
+        DslcError: DSLC672 if it cannot and is needed.
+    """
+    found = make_scorer(task, space, config)
+    return need_scorer(found) if is_needed or not isinstance(found, str) else None
+
+
+def _in_process() -> Diagnostic:
+    return Diagnostic(
+        Code.POPULATION_IN_PROCESS,
+        Severity.NOTE,
+        "batches are scored at once in this process; workers have the best programs and the test only",
+        help="search with --no-populations to give every program to a worker",
+    )
+
+
 def _check_data(info: Mapping[str, Any], found: str | None) -> None:
     """Nothing, or an error if the task's data are not those that the run began with.
 
@@ -310,12 +344,16 @@ def _check_target(task: Task, space: Space) -> None:
 # --- what it runs with ----------------------------------------------------------------------------------------------
 
 
-def _preset_batch(strategy_options: Mapping[str, Any], evaluations: int) -> int | None:
-    """Samples a batch that the preset's source names; None if it names none."""
+def _usual_batch(strategy: str | Strategy, options: Mapping[str, Any], evaluations: int) -> int | None:
+    """Samples a batch that the preset's source or the strategy names; None if neither does."""
     from dslc.controller.presets import PRESETS
+    from dslc.search.strategies import usual_batch
 
-    preset = PRESETS.get(strategy_options.get("preset", ""))
-    return None if preset is None or preset.batch is None else min(preset.batch, max(evaluations, 1))
+    preset = PRESETS.get(options.get("preset", ""))
+    batch = None if preset is None else preset.batch
+    if batch is None and isinstance(strategy, str):
+        batch = usual_batch(strategy, evaluations)
+    return None if batch is None else min(batch, max(evaluations, 1))
 
 
 def _make_strategy(config: SearchConfig, space: Space) -> Strategy:

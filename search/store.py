@@ -9,7 +9,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import write_file
 from dslc.search.lock import RunLock
 from dslc.search.outcome import Outcome
+from dslc.search.population_record import Population, read_populations, view_populations
 from dslc.search.recording import recording
 
 FORMAT = 1
@@ -84,6 +85,7 @@ class RunStore:
         self._samples: list[tuple[Any, ...]] = []
         self._evaluations: list[tuple[Any, ...]] = []
         self._updates: list[tuple[Any, ...]] = []
+        self._batches: list[tuple[Any, ...]] = []
         self._outputs: list[tuple[Any, ...]] = []
         self._is_due = False
         self._last_commit = time.monotonic()
@@ -159,10 +161,20 @@ class RunStore:
 
     def record_sample(self, sample: Sample) -> None:
         """Note a finished sample; its evaluation, noted before, goes into the same transaction."""
+        self._note_sample(sample)
+        self.commit_when_due()
+
+    def record_batch(self, number: int, population: Population, bests: Sequence[Sample]) -> None:
+        """Note a scored population with those of its samples that were the best so far, in one transaction."""
+        self._batches.append((number, *population.to_blobs()))
+        for sample in bests:
+            self._note_sample(sample)
+        self.commit_when_due()
+
+    def _note_sample(self, sample: Sample) -> None:
         tokens, parents = str(list(sample.tokens)), str(list(sample.parent_ids))  # of integers, so it is JSON
         row = (sample.id, sample.batch, tokens, sample.text, sample.log_prob, sample.program_hash)
         self._samples.append((*row, sample.origin, parents, time.time()))
-        self.commit_when_due()
 
     def record_evaluation(self, evaluation: Evaluation) -> None:
         """Note what a program came to; written with its sample."""
@@ -202,18 +214,20 @@ class RunStore:
             DslcError: DSLC657 if it cannot be written.
         """
         self._last_commit, self._is_due = time.monotonic(), False
-        if not (self._samples or self._evaluations or self._updates):
+        if not (self._samples or self._evaluations or self._updates or self._batches):
             return
         with recording(self.run_dir), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?)", self._evaluations)
             self._database.executemany("INSERT INTO samples VALUES (?,?,?,?,?,?,?,?,?)", self._samples)
+            self._database.executemany("INSERT INTO batches VALUES (?,?,?,?)", self._batches)
             self._database.executemany("INSERT OR IGNORE INTO updates VALUES (?,?)", self._updates)
             self._database.executemany("INSERT OR REPLACE INTO outputs VALUES (?,?,?)", self._outputs)
         self._outputs.clear()
         self._samples.clear()
         self._evaluations.clear()
         self._updates.clear()
+        self._batches.clear()
 
     # --- reading back, to go on -----------------------------------------------------------------------------------
 
@@ -228,6 +242,10 @@ class RunStore:
         """Samples recorded so far whose id is at most `last`."""
         (count,) = self._database.execute("SELECT COUNT(*) FROM samples WHERE id <= ?", (last,)).fetchone()
         return int(count)
+
+    def read_batches(self) -> Iterator[tuple[int, Population]]:
+        """The populations recorded so far with the numbers of their batches, in order."""
+        yield from read_populations(self._database)
 
     def read_evaluations(self) -> Iterator[tuple[str, float, Outcome]]:
         """Program hash, fidelity and outcome of everything evaluated so far."""
@@ -340,6 +358,8 @@ def read_info(run_dir: Path) -> dict[str, Any]:
 def connect_for_reading(run_dir: Path) -> sqlite3.Connection:
     """A connection that cannot write, not even a lock that a running search would wait for.
 
+    Where populations are recorded, `samples` and `evaluations` show their sentences as those of any run.
+
     Raises:
         DslcError: DSLC623 if there is no database, DSLC624 if a newer dslc wrote it.
     """
@@ -368,6 +388,7 @@ def connect_for_reading(run_dir: Path) -> sqlite3.Connection:
                 help="use a newer dslc",
             )
         )
+    view_populations(database, run_dir)
     return database
 
 

@@ -90,6 +90,10 @@ class StrategyName(click.ParamType):  # type: ignore[type-arg]  # generic in new
     help="Train every program with the first of these shares of full training and promote the best, for example "
     "1/9,1/3,1. Default: all in full.",
 )  # fmt: skip
+@click.option(
+    "--populations/--no-populations", default=None,
+    help="Score each batch at once, as arrays, or each program by itself. Default: at once where the task can.",
+)  # fmt: skip
 @worker_options
 @tensorboard_option
 @click.option("--child-threads", metavar="N", type=int, default=1, show_default=True, help="CPU threads of each child.")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.diagnostics import DslcError
+from dslc.search.evaluate import hash_program
+from dslc.search.population_record import KEY_PREFIX
 from dslc.search.report.arms import Arm, Outcomes, merge_batches, read_arms, read_outcomes
 from dslc.search.report.diversity import describe_diversity, describe_tokens
 from dslc.search.result import SearchResult
@@ -104,7 +106,7 @@ def _describe_seconds(database: sqlite3.Connection, info: Mapping[str, Any]) -> 
         "SELECT (SELECT SUM(seconds) FROM evaluations), MIN(created_at), MAX(created_at) FROM samples"
     ).fetchone()
     so_far = {"total": None if first is None else last - first, "controller": None}
-    return {**so_far, **info.get("seconds", {}), "children": children or 0.0}
+    return {**so_far, "children": children or 0.0, **info.get("seconds", {})}
 
 
 def _open_space(run: SearchResult, notes: list[str]) -> Space | None:
@@ -154,7 +156,7 @@ def _list_top(
             "sample": sample,
             "text": text,
             "tokens": json.loads(tokens),
-            "hash": program_hash,
+            "hash": _find_hash(space, tokens, program_hash),
             "reward": reward,
             "stopped_by": head["stopped_by"],
             "test": None,
@@ -165,6 +167,13 @@ def _list_top(
         document["metrics"] = _read_metrics(database, program_hash)
         top.append({**document, **_describe_program(space, document["tokens"], document["metrics"], notes)})
     return top
+
+
+def _find_hash(space: Space | None, tokens: str, program_hash: str) -> str:
+    """The program's hash, which is not recorded for the sentences of a population."""
+    if space is None or not program_hash.startswith(KEY_PREFIX):
+        return program_hash
+    return hash_program(space.decode(json.loads(tokens)))
 
 
 def _read_metrics(database: sqlite3.Connection, program_hash: str) -> dict[str, float | None]:

@@ -52,6 +52,12 @@ STRATEGY_NAMES = tuple(_KINDS)
 """The default first, the others by name."""
 
 
+def usual_batch(name: str, evaluations: int) -> int | None:
+    """Samples a batch that a strategy for populations is made for, at most evaluations / 30; None for any other."""
+    most: int | None = getattr(_KINDS.get(name), "largest_batch", None)
+    return None if most is None else min(most, max(evaluations // 30, 1))
+
+
 def make_strategy(
     name: str,
     space: Space,

@@ -30,9 +30,11 @@ from numpy.typing import NDArray
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.constants import with_constants
 from dslc.program.graph import Graph
+from dslc.search.fit_arrays import FitArrays
 from dslc.search.fit_constants import compute_values, fit_constants
 from dslc.search.nguyen import NGUYEN, sample_nguyen
 from dslc.search.outcome import Context, Outcome
+from dslc.search.population_task import Scorer
 from dslc.search.read_points import Points, read_points
 
 if TYPE_CHECKING:
@@ -110,6 +112,17 @@ class FitTask:
         """Fit the constants as before; the reward is the fit on points that had no part in it."""
         data = self._load_for(program, context)
         return None if data.test is None else score_program(program, data.training, data.test)
+
+    def population(self, space: Space, context: Context) -> Scorer | str:
+        """See `PopulationTask`; not for expressions with constants to be fitted."""
+        training = load_data({**self.options, **context.options}).training
+        if isinstance(space.elementwise, str):
+            return space.elementwise
+        if context.device == "cpu":
+            return FitArrays(space, training)
+        from dslc.search.fit_torch import TorchFitArrays
+
+        return TorchFitArrays(space, training, context.device)
 
     def _load_for(self, program: Program, context: Context) -> FitData:
         options = {**self.options, **context.options}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.evaluate import describe_exception
 from dslc.search.outcome import Context, Outcome
+from dslc.search.population_task import Scorer
 
 if TYPE_CHECKING:
-    from dslc.space import Program
+    from dslc.space import Program, Space
 
 RewardFunction = Callable[["Program", Context], "float | Outcome"]
 
@@ -25,8 +26,9 @@ class UserFunction:
 
     What else a task declares can be given as attributes of the function, all optional: `metric` (default "reward"),
     `unit`, `floor` (default: the worst reward of the run so far), `accepts`, `reference`, `evaluations`, `options` (a
-    mapping of the options that it knows to their defaults; without it any option is passed on), and `test`, a function
-    of the same form.
+    mapping of the options that it knows to their defaults; without it any option is passed on), `test`, a function
+    of the same form, and `population`, a function (space, context) that returns what scores many sentences at once, see
+    `dslc.search.population_task`, or a text that says why it cannot for this space.
 
     Example:
         >>> def length(program, context):
@@ -55,6 +57,11 @@ class UserFunction:
         """What the function's own `test` returns; None if it has none."""
         test = getattr(self.function, "test", None)
         return None if test is None else test(program, context)
+
+    @property
+    def population(self) -> Callable[[Space, Context], Scorer | str] | None:
+        """The function's own `population`; None if it has none."""
+        return getattr(self.function, "population", None)
 
 
 def load_user_function(name: str, *, directory: Path | None = None) -> UserFunction:

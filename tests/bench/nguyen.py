@@ -57,10 +57,10 @@ TARGETS = (
 TARGET_BY_NAME = {target.name: target for target in TARGETS}
 
 
-def make_data(target: Target, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def make_data(target: Target, seed: int = 0, num_points: int = NUM_POINTS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Training points [point, variable] and the target's values [point]."""
     generator = np.random.default_rng([seed, sum(map(ord, target.name))])
-    points = generator.uniform(target.low, target.high, size=(NUM_POINTS, target.num_variables))
+    points = generator.uniform(target.low, target.high, size=(num_points, target.num_variables))
     return points, np.asarray(target.function()(*points.T))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from dslc.program.elementwise import Apply, Form, Input
 from dslc.program.emit import Namespace, PythonSource, SourceWriter, check_class_name, shapes_text, write_imports
 from dslc.program.graph import INPUT, Graph, GraphBuilder, Node
 from dslc.program.meaningless import Child, unknown_name, wrong_children
@@ -72,6 +73,26 @@ class Activation:
             DslcError: DSLC403 or DSLC404 if a node is not of the target's form.
         """
         return _elaborate_cores(tree)
+
+    def node_form(self, name: str, rule: str, num_children: int, *, is_root: bool) -> Form | None:  # noqa: ARG002
+        """What a node computes; None for functions that train a value."""
+        spec = UNARY_NAMES.get(name) or BINARY_NAMES.get(name)
+        if spec is not None:
+            return (Apply(name),) if num_children == 0 and "{beta}" not in spec.expression else None
+        match name, num_children:
+            case "x", 0:
+                return (Input("x"),)
+            case "core", 3:
+                return (Input("x"), 0, Input("x"), 1, 2)
+            case "core", 5:
+                return (0, 2, 1, 3, 4)
+            case "input", 1:
+                return (0,)
+        return (0,) if is_root and num_children == 1 and name not in ALIASES else None
+
+    def leaf_form(self, text: str) -> Form | None:  # noqa: ARG002
+        """None: no literal is a value."""
+        return None
 
     def write_formula(self, graph: Graph) -> str | None:
         """f(x) = ..., where it is short enough to be read."""

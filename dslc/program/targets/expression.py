@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.constants import FITTED, constant_names, fitted_nodes
+from dslc.program.elementwise import Apply, Constant, Form, Input
 from dslc.program.emit import RESERVED, PythonSource, SourceWriter, check_class_name, shapes_text, write_imports
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.infix import write_infix, write_statements
@@ -93,6 +94,23 @@ class Expression:
                 number, a count of constants or a variable that cannot be.
         """
         return _elaborate_expression(tree)
+
+    def node_form(self, name: str, rule: str, num_children: int, *, is_root: bool) -> Form | None:  # noqa: ARG002
+        """What a node computes; None for a constant that is fitted, one program at a time."""
+        if name in FUNCTIONS:
+            op = Apply(FUNCTIONS[name])
+            return (*range(num_children), op) if op.arity == num_children else None
+        if name in VARIABLES and num_children == 0:
+            return (Input(name),)
+        holds_value = name in ("expression", "two_variables", "number", "variable") or (is_root and name not in ALIASES)
+        return (0,) if holds_value and num_children == 1 else None
+
+    def leaf_form(self, text: str) -> Form | None:
+        """A number, or else a variable."""
+        try:
+            return (Constant(float(text)),)
+        except ValueError:
+            return (Input(text),) if text.isidentifier() else None
 
     def write_formula(self, graph: Graph) -> str | None:
         """f(x) = ..., where it is short enough to be read."""

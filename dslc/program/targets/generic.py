@@ -14,6 +14,7 @@ from difflib import get_close_matches
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.language.operations import read_number
+from dslc.program.elementwise import Apply, Constant, Form, Input
 from dslc.program.emit import RESERVED, PythonSource, shapes_text
 from dslc.program.emit_function import emit_function, write_formula
 from dslc.program.graph import Graph, GraphBuilder, Node
@@ -167,6 +168,26 @@ class Generic:
                 stack.extend((child, item, False) for child in reversed(item.children) if child is not None)
         (value,) = values
         return builder.finish(value)
+
+    def node_form(self, name: str, rule: str, num_children: int, *, is_root: bool) -> Form | None:  # noqa: ARG002
+        """What a node computes, as `elaborate` reads it."""
+        if num_children == 0 and self._is_value(name):
+            return self.leaf_form(name)
+        arity = self._arity(name)
+        if name == rule and arity != 1 and num_children == 1:
+            return (0,)
+        if not arity or arity != num_children or (name == rule and arity == 1):
+            return None
+        return (*range(arity), Apply(name, self.operations.get(name)))
+
+    def leaf_form(self, text: str) -> Form | None:
+        """An input, a number, or an op of the grammar without arguments."""
+        if text in self.inputs:
+            return (Input(text),)
+        number = read_number(text)
+        if number is not None:
+            return (Constant(float(number)),)
+        return (Apply(text, self.operations[text]),) if text in self._constants() else None
 
     def write_formula(self, graph: Graph) -> str | None:
         """f(t, T) = ..., where it is short enough to be read."""

@@ -1,0 +1,151 @@
+"""The search loop for populations: arrays from the strategy to the rewards and back, repeats answered from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dslc.search.outcome import Strategy
+from dslc.search.row_hash import RowHash
+from dslc.space import Space
+
+Array = NDArray[np.float64]
+Tokens = NDArray[np.integer[Any]]
+
+
+class ArrayTask(Protocol):
+    """What scores populations."""
+
+    def score(self, tokens: Tokens) -> Array:
+        """Rewards [sentence] of sentences [sentence, time], filled up with V behind their ends."""
+
+
+@runtime_checkable
+class ArrayStrategy(Protocol):
+    """A strategy that proposes arrays."""
+
+    def ask_tokens(self, count: int) -> Tokens:
+        """The next sentences [count, time], filled up with V behind their ends."""
+
+    def tell_rewards(self, rewards: Array) -> dict[str, float]:
+        """Their rewards, in order."""
+
+    def origins(self) -> NDArray[np.uint8]:
+        """Where they come from, as places in `dslc.search.outcome.ORIGINS`."""
+
+
+class Recorder(Protocol):
+    """What keeps a search."""
+
+    def record(self, tokens: Tokens, rewards: Array, origins: NDArray[np.uint8]) -> None:
+        """One batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayResult:
+    """How an array search ended."""
+
+    evaluations: int
+    """Sentences that were scored, repeats counted."""
+    distinct: int
+    """Sentences that were really evaluated."""
+    best_reward: float
+    best: tuple[int, ...]
+    """Tokens of the first sentence with that reward, or of the one that ended the search."""
+    is_solved: bool
+
+
+def search_arrays(
+    space: Space,
+    strategy: Strategy,
+    task: ArrayTask,
+    *,
+    evaluations: int,
+    batch: int,
+    is_solution: Callable[[tuple[int, ...]], bool] = lambda tokens: False,  # noqa: ARG005
+    solution_reward: float = np.inf,
+    recorder: Recorder | None = None,
+) -> ArrayResult:
+    """Search until a solution is found or the evaluations are spent.
+
+    Args:
+        space: The space.
+        strategy: Over it; asked for arrays where it can give them.
+        task: Scores sentences.
+        evaluations: Most sentences that are scored; a repeat counts.
+        batch: Sentences at a time. The search ends after a batch only, and all of it counts.
+        is_solution: Asked of each sentence that reaches `solution_reward`, once.
+        solution_reward: Least reward of a solution.
+        recorder: Keeps every batch.
+    """
+    memory = _Memory(space, task)
+    told, best_reward = 0, -np.inf
+    best: tuple[int, ...] = ()
+    pad = len(space.vocabulary)
+    asked_before: set[tuple[int, ...]] = set()
+    while told < evaluations:
+        count = min(batch, evaluations - told)
+        if isinstance(strategy, ArrayStrategy):
+            tokens = strategy.ask_tokens(count)
+            rewards = task.score(tokens)
+            memory.distinct += len(tokens)
+            origins = strategy.origins()
+            strategy.tell_rewards(rewards)
+        else:
+            candidates = strategy.ask(count)
+            tokens = pad_rows([candidate.tokens for candidate in candidates], pad)
+            rewards = memory.score(tokens)
+            origins = np.array([_ORIGINS[candidate.origin] for candidate in candidates], np.uint8)
+            strategy.tell(list(zip(candidates, rewards.tolist(), strict=True)))
+        told += len(tokens)
+        if recorder is not None:
+            recorder.record(tokens, rewards, origins)
+        top = int(rewards.argmax())
+        if rewards[top] > best_reward:
+            best_reward, best = float(rewards[top]), _sentence(tokens[top], pad)
+        for row in (rewards >= solution_reward).nonzero()[0].tolist():
+            sentence = _sentence(tokens[row], pad)
+            if sentence not in asked_before:
+                asked_before.add(sentence)
+                if is_solution(sentence):
+                    return ArrayResult(told, memory.distinct, float(rewards[row]), sentence, True)
+    return ArrayResult(told, memory.distinct, best_reward, best, False)
+
+
+_ORIGINS = {"policy": 0, "uniform": 1, "mutation": 2, "crossover": 3}
+
+
+def pad_rows(rows: list[tuple[int, ...]], pad: int) -> Tokens:
+    """Sentences as [sentence, time], filled up with `pad` behind their ends."""
+    lengths = np.array([len(row) for row in rows])
+    table = np.full((len(rows), int(lengths.max(initial=1))), pad, np.int16)
+    table[np.arange(table.shape[1]) < lengths[:, None]] = [token for row in rows for token in row]
+    return table
+
+
+def _sentence(row: Tokens, pad: int) -> tuple[int, ...]:
+    return tuple(token for token in row.tolist() if token != pad)
+
+
+class _Memory:
+    """Rewards of all sentences so far."""
+
+    def __init__(self, space: Space, task: ArrayTask) -> None:
+        self._hash = RowHash(len(space.vocabulary), space.max_tokens)
+        self._task = task
+        self._rewards: dict[int, float] = {}
+        self.distinct = 0
+
+    def score(self, tokens: Tokens) -> Array:
+        keys = self._hash.keys(tokens).tolist()
+        known = self._rewards
+        new = {key: row for row, key in enumerate(keys) if key not in known}
+        if new:
+            rows = np.array(list(new.values()))
+            known.update(zip(new, self._task.score(tokens[rows]).tolist(), strict=True))
+            self.distinct += len(new)
+        return np.array([known[key] for key in keys])
