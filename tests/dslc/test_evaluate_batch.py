@@ -1,5 +1,8 @@
 """Populations as arrays give what the interpreter of each program's graph gives, to the last bit."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
