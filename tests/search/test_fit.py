@@ -342,7 +342,9 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
             return super().evaluate(program, context)
 
-    result = search(START, task=Interrupted(), evaluations=40, options={"data": path}, run_dir=tmp_path / "run")
+    result = search(
+        START, task=Interrupted(), evaluations=40, options={"data": path}, run_dir=tmp_path / "run", populations=False
+    )
     assert result.status == "interrupted"
     write_csv(Path(path), curve(math.cos))
     with pytest.raises(DslcError) as caught:
