@@ -101,14 +101,8 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     if document["decisions_per_terminal"] is not None:
         facts.append(("decisions", f"{document['decisions_per_terminal']:.3g} for each word that is chosen"))
     populations = document["populations"]
-    facts.append(
-        (
-            "populations",
-            "can be evaluated as arrays, thousands at once"
-            if populations["arrays"]
-            else f"one by one: {populations['reason']}",
-        )
-    )
+    how = "can be evaluated as arrays, thousands at once"
+    facts.append(("populations", how if populations["arrays"] else f"one by one: {populations['reason']}"))
     counts_nodes = any(constraint["kind"] == "threaded" for constraint in document["constraints"])
     facts.append(("fresh policy", _describe_start(policy, counts_nodes=counts_nodes)))
     if document["constraints"]:
