@@ -224,7 +224,7 @@ def _build_graph(root: ParseTree) -> Graph:
     operands, add_unary = rule.operands, rule.add_unary
     while pending:
         task = pending.pop()
-        if type(task) is tuple:
+        if isinstance(task, tuple):
             _, thrown_away, first_unary, second_unary, binary = task
             if binary.name == "keep_left":
                 _check_value(thrown_away)
@@ -233,9 +233,7 @@ def _build_graph(root: ParseTree) -> Graph:
                 other = values.pop()
                 one = add_unary(first_unary, values[-1])
                 values[-1] = rule.add_binary(binary, one, add_unary(second_unary, other))
-            continue
-        assert isinstance(task, ParseTree)
-        if task.name == "update":
+        elif task.name == "update":
             parts = _read_update(task)
             pending.append(parts)
             if parts[4].name != "keep_left":
