@@ -71,7 +71,7 @@ def render_page(data: Mapping[str, Any], drawing: str | None, pause: float = 5.0
     from dslc.search.report.plots import plot_curve, plot_distribution, plot_diversity, plot_entropy
     from dslc.search.stopping import describe_stop
 
-    plots = {}
+    plots: dict[str, str | None] = {}
     if data["curve"]:
         plots = {"evaluations": plot_curve(data, "evaluations"), "seconds": plot_curve(data, "seconds")}
     if data["distribution"]:
