@@ -26,8 +26,8 @@ WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 NOISE = 0.01
 """Variance of a reward that the features do not explain, where that of all rewards is 1."""
 LEAST = 1e-4
-"""Expected improvement, in normal scores, below which a sentence is hardly worth a child: half of those that are asked
-for may then be the best that are known."""
+"""Expected improvement, in normal scores, below which a sentence is hardly worth a child: three of four that are
+asked for may then be the best that are known."""
 TRIES = 20
 """Draws of a sentence that is not known yet, before a known one is taken."""
 
@@ -69,8 +69,8 @@ class Bayesian:
     m and s are mean and deviation of a Gaussian process at the features of x, with the kernel exp(-d^2 / 2 w^2), fitted
     to the normal scores of the rewards so far (how far below the others a failed child lies does not matter); b is the
     best of the scores. Half of the children in the pool come from the best sentences, half from those that promise
-    most among the first half. Where little promises as much as LEAST, half of an ask
-    are the best sentences again.
+    most among the first half. Where little promises as much as LEAST, up to three of
+    four are the best sentences again.
 
     Sources:
         jones1998 (expected improvement); hutter2011 (a pool of random samples and neighbours of the best, uniform
@@ -145,7 +145,7 @@ class Bayesian:
             return [Candidate(tokens, None, "mutation") for tokens in best[:count]]
         promises = surrogate.promise(sentences)
         order = np.argsort(-promises, kind="stable")[:count]
-        kept = [index for number, index in enumerate(order) if number < (count + 1) // 2 or promises[index] >= LEAST]
+        kept = [index for number, index in enumerate(order) if number < (count + 3) // 4 or promises[index] >= LEAST]
         chosen = [Candidate(sentences[index], None, pool[sentences[index]]) for index in kept]
         # The others are answered from memory: they cost nothing.
         return chosen + [Candidate(tokens, None, "mutation") for tokens in best[: count - len(chosen)]]
