@@ -106,7 +106,7 @@ class _Pass(torch.autograd.Function):
             by_position[-1] += by_row[own:].sum(0)
         by_feature, first = [], 0
         for feature, size in enumerate(recorded.feature_sizes):
-            rows = recorded.ids[:, :, feature].reshape(-1).sub_(first)
+            rows = (recorded.ids[:, :, feature] - first).reshape(-1)  # a copy: a graph may be walked twice
             by_feature.append(torch.ops.aten.embedding_dense_backward(by_inputs, rows, size, -1, False))
             first += size
         return None, torch.cat(by_feature), by_position, *by_weights
