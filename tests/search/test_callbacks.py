@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dslc.diagnostics import Code, DslcError
-from dslc.search import Progress, callbacks
+from dslc.search import Progress
 from dslc.search.callbacks import LiveReport, TensorBoard, scalars
 from dslc.space import Program
 from tests.search.toy_search import history, sum_of_digits, toy_run
@@ -80,7 +80,7 @@ def test_callbacks_are_told_of_batches_and_failures(tmp_path: Path) -> None:
 def test_the_live_report_is_rewritten_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = toy_run(tmp_path / "run")
     clock, pages = [0.0], []
-    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("dslc.search.callbacks.time.monotonic", lambda: clock[0])
 
     def write(run_dir: Path, *, pause: float) -> Path:
         pages.append((clock[0], pause))
