@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.missing_extra import missing_extra
 from dslc.search.progress import Progress
 
 REPORT_SECONDS = 5.0
@@ -118,12 +118,6 @@ def _find_writer() -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
-        raise DslcError(
-            Diagnostic(
-                Code.MISSING_EXTRA,
-                Severity.ERROR,
-                "figures for TensorBoard need tensorboardX, which is not installed",
-                help='run: pip install "dslc[tensorboard]"',
-            )
-        ) from None
+        message = "figures for TensorBoard need tensorboardX, which is not installed"
+        raise missing_extra(message, "tensorboard") from None
     return SummaryWriter

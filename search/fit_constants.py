@@ -12,6 +12,7 @@ from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.constants import constant_names, fitted_nodes
 from dslc.program.graph import Graph
 from dslc.program.interpret import interpret_graph
+from dslc.search.missing_extra import missing_extra
 
 Array = NDArray[Any]
 
@@ -36,14 +37,8 @@ def fit_constants(graph: Graph, inputs: Mapping[str, Array], outputs: Array) -> 
     try:
         from scipy.optimize import least_squares
     except ImportError:
-        raise DslcError(
-            Diagnostic(
-                Code.MISSING_EXTRA,
-                Severity.ERROR,
-                "constants are fitted with scipy, which is not installed",
-                help='run: pip install "dslc[tasks]", or search a start without fitted constants',
-            )
-        ) from None
+        message = "constants are fitted with scipy, which is not installed"
+        raise missing_extra(message, "tasks", ", or search a start without fitted constants") from None
 
     def residuals(values: Array) -> Array:
         given = {node.id: {"value": value} for node, value in zip(nodes, values, strict=True)}

@@ -122,6 +122,13 @@ class SourceWriter:
         if node is not None:
             self._origins.append(LineOrigin(len(self._lines), node.id, node.op, node.rule, node.tokens))
 
+    def write_definition(self, text: str) -> None:
+        """A definition of several lines for the top of a module, with the two empty lines that follow one."""
+        for line in text.splitlines():
+            self.write(line)
+        self.write()
+        self.write()
+
     def write_commented(self, rows: Sequence[tuple[str, Node, str]]) -> None:
         """Statements with a comment each: all beside their lines if all fit, else all above them."""
         is_beside = all(

@@ -61,10 +61,7 @@ def emit_conv_cell(graph: Graph, class_name: str, sentence: str) -> PythonSource
     ops = {node.op for node in graph.nodes}
     write_imports(writer, uses_torch="concat_channels" in ops)
     if "sep_conv" in ops:
-        for line in SEPARABLE_CONV.splitlines():
-            writer.write(line)
-        writer.write()
-        writer.write()
+        writer.write_definition(SEPARABLE_CONV)
     writer.write(f"class {class_name}(nn.Module):")
     with writer.indented():
         num_blocks = sum(node.op == "add" for node in graph.nodes)

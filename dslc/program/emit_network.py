@@ -40,10 +40,7 @@ def emit_network(graph: Graph, class_name: str, sentence: str) -> PythonSource:
     has_skips = bool(ops & {"concat_channels", "concat_padded"})
     write_imports(writer, uses_torch=has_skips)
     if "concat_padded" in ops:
-        for line in CONCAT_PADDED.splitlines():
-            writer.write(line)
-        writer.write()
-        writer.write()
+        writer.write_definition(CONCAT_PADDED)
     writer.write(f"class {class_name}(nn.Module):")
     with writer.indented():
         num_layers = sum(node.op == "conv2d" for node in graph.nodes)

@@ -27,6 +27,7 @@ from dslc.search.executors.messages import (
     outcome_from_json,
 )
 from dslc.search.executors.pool import ATTEMPTS
+from dslc.search.missing_extra import missing_extra
 from dslc.search.outcome import Outcome
 
 LOCAL = "local"
@@ -152,14 +153,8 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise DslcError(
-            Diagnostic(
-                Code.MISSING_EXTRA,
-                Severity.ERROR,
-                "`ray` needs the package Ray, which is not installed",
-                help='run: pip install "dslc[ray]"; or use --workers for processes of this machine',
-            )
-        ) from None
+        message = "`ray` needs the package Ray, which is not installed"
+        raise missing_extra(message, "ray", "; or use --workers for processes of this machine") from None
     return ray
 
 

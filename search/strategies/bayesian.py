@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dslc.automaton.variation import Parent, Variation
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.diagnostics import DslcError
+from dslc.search.missing_extra import missing_extra
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.features import Features, Tokens
 from dslc.search.strategies.learner import derive_seed
@@ -97,7 +98,7 @@ class Bayesian:
             DslcError: DSLC606 without scikit-learn.
         """
         if find_spec("sklearn") is None:
-            raise DslcError(_missing())
+            raise missing_extra("the strategy `bayesian` needs scikit-learn, which is not installed", "tasks")
         self._options = options
         self._random = Random(derive_seed(seed, "variation"))
         self._variation = Variation(space.exact_counts(), self._random)
@@ -243,11 +244,6 @@ def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float6
     density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
     improvement: NDArray[np.float64] = (mean - best) * ndtr(z) + deviation * density
     return improvement
-
-
-def _missing() -> Diagnostic:
-    message = "the strategy `bayesian` needs scikit-learn, which is not installed"
-    return Diagnostic(Code.MISSING_EXTRA, Severity.ERROR, message, help='run: pip install "dslc[tasks]"')
 
 
 STRATEGY = Bayesian

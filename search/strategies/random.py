@@ -12,6 +12,7 @@ from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.learner import derive_seed
 from dslc.search.strategies.options import bad_value
+from dslc.search.strategies.random_state import random_from_json, random_to_json
 from dslc.space import Space
 
 
@@ -61,13 +62,11 @@ class Random:
 
     def state_dict(self) -> dict[str, Any]:
         """See `Strategy`."""
-        version, numbers, gauss = self._random.getstate()
-        return {"random": [version, list(numbers), gauss]}
+        return {"random": random_to_json(self._random)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Strategy`."""
-        version, numbers, gauss = state["random"]
-        self._random.setstate((version, tuple(numbers), gauss))
+        random_from_json(self._random, state["random"])
 
 
 STRATEGY = Random

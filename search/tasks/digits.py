@@ -22,7 +22,8 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.diagnostics import Code, Diagnostic, Severity
+from dslc.search.missing_extra import missing_extra
 from dslc.search.outcome import Context, Outcome
 
 if TYPE_CHECKING:
@@ -207,14 +208,7 @@ def load_digits() -> Digits:
         from sklearn import datasets
         from sklearn.model_selection import train_test_split
     except ImportError:
-        raise DslcError(
-            Diagnostic(
-                Code.MISSING_EXTRA,
-                Severity.ERROR,
-                "the task `digits` needs scikit-learn, which is not installed",
-                help='run: pip install "dslc[tasks]"',
-            )
-        ) from None
+        raise missing_extra("the task `digits` needs scikit-learn, which is not installed", "tasks") from None
     import numpy as np
     import torch
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.search.missing_extra import missing_extra
 from dslc.search.outcome import Context, Outcome
 
 if TYPE_CHECKING:
@@ -137,9 +138,7 @@ def load_records() -> Records:
     folders = None if found is None else found.submodule_search_locations
     if not folders:
         message = "the task `nasbench201` needs the table of analog-nasbench, which is not installed"
-        raise DslcError(
-            Diagnostic(Code.MISSING_EXTRA, Severity.ERROR, message, help='run: pip install "dslc[nasbench]"')
-        )
+        raise missing_extra(message, "nasbench")
     return read_records(Path(next(iter(folders))) / "data.anb")
 
 
