@@ -65,7 +65,8 @@ class RayExecutor:
             _connect(self._ray, address)
         self._hosts: dict[int, Any] = {}
         self._working: dict[Any, tuple[int, JobMessage, int]] = {}  # answer to come -> host, job, deaths before
-        self._resources = {"num_cpus": setup.child_threads, "num_gpus": 0 if setup.device == "cpu" else 1}
+        self._needs = {"CPU": setup.child_threads, "GPU": 0 if setup.device == "cpu" else 1}
+        """Of a host, in the words of the cluster."""
         try:
             self._num_workers = self._find_room(workers)
         except DslcError:
@@ -100,10 +101,11 @@ class RayExecutor:
 
     def _run_messages(self, messages: Sequence[JobMessage]) -> Iterator[dict[str, Any]]:
         pending = deque((message, 0) for message in messages)
+        room = self._room()
         while pending or self._working:
             busy = {number for number, _, _ in self._working.values()}
-            for number in range(self._num_workers):
-                if pending and number not in busy:
+            for number in self._free_hosts(busy, room):
+                if pending:
                     job, deaths = pending.popleft()
                     answer = self._host(number).run.remote(asdict(job))
                     self._working[answer] = number, job, deaths
@@ -114,15 +116,29 @@ class RayExecutor:
                     yield _read_answer(self._ray.get(answer), number)
                 except self._ray.exceptions.RayActorError as error:
                     self._hosts.pop(number, None)
+                    room = self._room()  # its node may be gone: a host that nothing has room for would wait for ever
                     if deaths + 1 < ATTEMPTS:
                         pending.appendleft((job, deaths + 1))
                     else:
                         yield _describe_loss(job, number, error)
 
+    def _free_hosts(self, busy: set[int], room: int) -> list[int]:
+        """Numbers of those without a job that the cluster has room for; such as run already come first."""
+        wanted = min(self._num_workers, max(room, 1))  # without any room: one waits for a node to come back
+        free = [number for number in range(self._num_workers) if number not in busy]
+        free.sort(key=lambda number: number not in self._hosts)
+        return free[: max(wanted - len(busy), 0)]
+
+    def _room(self) -> int:
+        """How many workers the nodes that are there have room for."""
+        total = self._ray.cluster_resources()
+        return min(int(total.get(name, 0) // need) for name, need in self._needs.items() if need)
+
     def _host(self, number: int) -> Any:
         if number not in self._hosts:
             search_path = [os.path.abspath(place) for place in sys.path if not _is_of_python(place)]
-            host = self._host_class.options(**self._resources, max_restarts=0, scheduling_strategy="SPREAD")
+            needs = {"num_cpus": self._needs["CPU"], "num_gpus": self._needs["GPU"]}
+            host = self._host_class.options(**needs, max_restarts=0, scheduling_strategy="SPREAD")
             self._hosts[number] = host.remote(search_path, self._setup, self._space, self._limits)
         return self._hosts[number]
 
@@ -132,13 +148,12 @@ class RayExecutor:
         Raises:
             DslcError: DSLC605.
         """
-        total = self._ray.cluster_resources()
-        needs = {"CPU": self._resources["num_cpus"], "GPU": self._resources["num_gpus"]}
-        room = min(int(total.get(name, 0) // need) for name, need in needs.items() if need)
+        room = self._room()
         if 0 < (workers or room) <= room:
             return workers or room
-        what = ", ".join(f"{need} {name}" for name, need in needs.items() if need)
-        has = ", ".join(f"{total.get(name, 0):g} {name}" for name, need in needs.items() if need)
+        total = self._ray.cluster_resources()
+        what = ", ".join(f"{need} {name}" for name, need in self._needs.items() if need)
+        has = ", ".join(f"{total.get(name, 0):g} {name}" for name, need in self._needs.items() if need)
         raise DslcError(
             Diagnostic(
                 Code.BAD_SETTING,

@@ -1,4 +1,4 @@
-"""Children on a Ray cluster of this machine: the history of a search without one, also when a host is lost."""
+"""Children on a Ray cluster: the history of a search without one, on one node or two, also when one of them is lost."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import pytest
 
 from dslc.diagnostics import Code, DslcError
 from tests.search import ray_search
+from tests.search.ray_search import HOST, NODE
 from tests.search.toy_search import history, toy_run
 
 ROOT = Path(__file__).parents[2]
@@ -16,18 +17,23 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason='Ray is not inst
 
 
 @needs_ray
-@pytest.mark.parametrize("is_killed", [False, True])
-def test_the_history_is_that_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_killed: bool) -> None:
-    marker = tmp_path / "marker"
+@pytest.mark.parametrize(("num_nodes", "is_killed"), [(0, ""), (0, HOST), (2, ""), (2, NODE)])
+def test_the_history_is_that_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_nodes: int, is_killed: str
+) -> None:
+    marker, nodes = tmp_path / "marker", tmp_path / "nodes"
     monkeypatch.setenv("DSLC_TEST_MARKER", str(marker))
+    monkeypatch.setenv("DSLC_TEST_NODES", str(nodes))
     toy_run(tmp_path / "plain", ray_search.reward)
+    nodes.unlink()
     if is_killed:
-        marker.touch()
-    command = [sys.executable, "-m", "tests.search.ray_search", str(tmp_path / "ray")]
+        marker.write_text(is_killed)
+    command = [sys.executable, "-m", "tests.search.ray_search", str(tmp_path / "ray"), str(num_nodes)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.strip().endswith("finished 60"), done.stdout + done.stderr
     assert not marker.exists()
     assert history(tmp_path / "ray") == history(tmp_path / "plain")
+    assert len(set(nodes.read_text().split())) == max(num_nodes, 1)
 
 
 @needs_ray
