@@ -111,6 +111,19 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
+def test_promises_name_tests_that_exist() -> None:
+    """A test's name stands behind the link to its file."""
+    page = ROOT / "docs" / "promises.md"
+    text, named = "", 0
+    for file, name in re.findall(r"\]\(([^)#]+\.py)\)|`(test_\w+)`", page.read_text()):
+        if file:
+            text = (page.parent / file).read_text()
+        else:
+            assert f"def {name}(" in text, name
+            named += 1
+    assert named > 10
+
+
 def test_no_machine_is_named() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode != 0:
