@@ -57,9 +57,13 @@ class BatchRuntime:
         """[2 P] how far the pointer rises."""
         self._pops = np.where(self._tables.position > 0, 0, batch_size)
         """[2 P] how far it falls where a choice leaves that."""
-        self._top, self._slack, self._cell, self._row, self._value, self._run = (
-            np.empty(batch_size, np.intp) for _ in range(6)
-        )
+        self._top, self._slack, self._value = (np.empty(batch_size, np.intp) for _ in range(3))
+        self._here = np.empty((4, batch_size), np.intp)
+        """What the tables say of the positions on top, and then, of the cells that are taken."""
+        self._row_cap, self._row_base, self._cell, self._following = self._here
+        self._is_looked_up = False
+        self._taken = np.empty((2, batch_size), np.intp)
+        self._extra, self._run = self._taken
         self._ends = np.empty(batch_size, np.bool_)
         """[batch] the choice left no run."""
         self._opens = np.empty(batch_size, np.bool_)
@@ -87,6 +91,7 @@ class BatchRuntime:
         self._pointer[:] = self._bottom
         self._top.fill(self.automaton.start_position)
         self._slack.fill(self.budget - self.automaton.start_need)
+        self._is_looked_up = False
         if self._counters is not None:
             self._counters.reset()
         if self.track:
@@ -135,13 +140,16 @@ class BatchRuntime:
 
     # --- a step -----------------------------------------------------------------------------------------------------
 
+    def _look_up(self) -> None:
+        """Reads the tables once a step, whoever asks first."""
+        if not self._is_looked_up:
+            self._tables.by_position.take(self._top, 1, self._here, "clip")
+            self._is_looked_up = True
+
     def _find_rows(self) -> NDArray[np.intp]:
-        tables, row, value = self._tables, self._row, self._value
-        tables.row_cap.take(self._top, None, value, "clip")
-        np.minimum(value, self._slack, out=value)
-        tables.row_base.take(self._top, None, row, "clip")
-        np.add(row, value, out=row)
-        return row
+        self._look_up()
+        np.minimum(self._row_cap, self._slack, out=self._value)
+        return np.add(self._row_base, self._value, out=self._value)
 
     def rows(self) -> Int32Array:
         """[batch] row of the automaton's mask for each sequence."""
@@ -157,18 +165,16 @@ class BatchRuntime:
 
     def advance(self, tokens: NDArray[np.integer]) -> None:
         """Takes one token a sequence, each allowed by `mask`; V for a finished one."""
-        tables, top, pointer = self._tables, self._top, self._pointer
-        cell, value, run = self._cell, self._value, self._run
-        tables.slot_base.take(top, None, cell, "clip")
-        np.add(cell, tokens, out=cell)
-        tables.extra.take(cell, None, value, "clip")
-        np.subtract(self._slack, value, out=self._slack)
-        tables.run.take(cell, None, run, "clip")
+        top, pointer, value, run = self._top, self._pointer, self._value, self._run
+        self._look_up()
+        self._is_looked_up = False
+        np.add(self._cell, tokens, out=self._cell)
+        self._tables.by_cell.take(self._cell, 1, self._taken, "clip")
+        np.subtract(self._slack, self._extra, out=self._slack)
         if self._counters is not None:
-            self._counters.count(top, cell, tokens)
+            self._counters.count(top, self._cell, tokens)
         # Push: the cell above the innermost return address is free, so it is written even where nothing is pushed.
-        tables.next.take(top, None, value, "clip")
-        self._above[pointer] = value
+        self._above[pointer] = self._following
         if self._counters is not None:
             self._counters.push(pointer)
         if self.track:

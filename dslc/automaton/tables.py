@@ -84,13 +84,29 @@ class WideTables:
     position: IndexArray
     """[2 P] the position that a number stands for."""
     slot: IndexArray
-    slot_base: IndexArray
-    next: IndexArray
-    row_base: IndexArray
-    row_cap: IndexArray
-    run: IndexArray
-    """[S * (V + 1)] P + first position of the choice's run, 0 for none."""
-    extra: IndexArray
+    """[2 P]"""
+    by_position: IndexArray
+    """[4, 2 P] `row_cap`, `row_base`, `slot_base` and `next`, which one call reads."""
+    by_cell: IndexArray
+    """[2, S * (V + 1)] `extra` and `run`."""
+
+    @property
+    def slot_base(self) -> IndexArray:
+        """[2 P] where the cells of the slot begin."""
+        table: IndexArray = self.by_position[2]
+        return table
+
+    @property
+    def next(self) -> IndexArray:
+        """[2 P] the following position."""
+        table: IndexArray = self.by_position[3]
+        return table
+
+    @property
+    def run(self) -> IndexArray:
+        """[S * (V + 1)] P + first position of the choice's run, 0 for none."""
+        table: IndexArray = self.by_cell[1]
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,16 +219,10 @@ class TokenAutomaton:
     def wide(self) -> WideTables:
         """The tables for reading by numpy, made when first asked for."""
 
-        def twice(table: NDArray[np.int32]) -> IndexArray:
-            return np.tile(table.astype(np.intp), 2)
-
+        positions = (self.row_cap, self.row_base, self.slot_base, self.next)
         return WideTables(
-            twice(np.arange(self.num_positions, dtype=np.int32)),
-            twice(self.slot),
-            twice(self.slot_base),
-            twice(self.next),
-            twice(self.row_base),
-            twice(self.row_cap),
-            np.where(self.run > 0, self.run + np.intp(self.num_positions), 0),
-            self.extra.astype(np.intp),
+            position=np.tile(np.arange(self.num_positions, dtype=np.intp), 2),
+            slot=np.tile(self.slot.astype(np.intp), 2),
+            by_position=np.tile(np.stack(positions).astype(np.intp), 2),
+            by_cell=np.stack([self.extra, np.where(self.run > 0, self.run + np.intp(self.num_positions), 0)]),
         )
