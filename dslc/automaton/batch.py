@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.batch_composed import ComposedCounters
 from dslc.automaton.batch_counters import BatchCounters
 from dslc.automaton.budget import check_budget
 from dslc.automaton.tables import TokenAutomaton
@@ -19,8 +20,17 @@ class BatchRuntime:
     and takes the padding token V alone.
     """
 
-    def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int, *, track: bool = False) -> None:
-        """Starts all sequences with at most `budget` tokens; with `track` the features of the next slot are kept too.
+    def __init__(
+        self, automaton: TokenAutomaton, batch_size: int, budget: int, *, track: bool = False, compose: bool = True
+    ) -> None:
+        """Starts all sequences with at most `budget` tokens.
+
+        Args:
+            automaton: The tables.
+            batch_size: Sequences in step.
+            budget: Most tokens of a sequence.
+            track: Whether the features of the next slot are kept too.
+            compose: Whether registers are folded into states where the tables are small; the masks are the same.
 
         Raises:
             DslcError: DSLC322 if no sentence fits the budget, with the smallest that works.
@@ -32,31 +42,48 @@ class BatchRuntime:
         self.track = track
         self._tables = automaton.wide
         # A return address waits for at least one token, so budget of them are the most. Below them stands the sentinel
-        # "done"; a finished sequence has taken it and rests one cell lower.
-        depth = budget + 3
-        self._bottom = np.arange(batch_size, dtype=np.intp) * depth + 1
+        # "done"; a finished sequence has taken it and rests one cell lower. Cells of one depth lie side by side, since
+        # sequences in step are about equally deep: a cell above or below is `batch_size` away.
+        cells = batch_size * (budget + 3)
+        self._bottom = np.arange(batch_size, dtype=np.intp) + batch_size
         self._pointer = self._bottom.copy()
         """[batch] index of the innermost return address in the flat stack."""
-        self._stack = np.zeros(batch_size * depth, np.intp)
-        self._above = self._stack[1:]
+        self._stack = np.zeros(cells, np.intp)
+        self._above = self._stack[batch_size:]
         """The stack from the cell above a pointer on."""
-        self._top, self._slack, self._cell, self._row, self._value, self._run = (
-            np.empty(batch_size, np.intp) for _ in range(6)
-        )
+        # Position 0 pushes what it then pops, so that "done" stays.
+        is_last = self._tables.next == 0
+        self._pushes = np.where(is_last & (self._tables.position > 0), 0, batch_size)
+        """[2 P] how far the pointer rises."""
+        self._pops = np.where(self._tables.position > 0, 0, batch_size)
+        """[2 P] how far it falls where a choice leaves that."""
+        self._top, self._slack, self._value = (np.empty(batch_size, np.intp) for _ in range(3))
+        self._here = np.empty((4, batch_size), np.intp)
+        """What the tables say of the positions on top, and then, of the cells that are taken."""
+        self._row_cap, self._row_base, self._cell, self._following = self._here
+        self._is_looked_up = False
+        self._taken = np.empty((2, batch_size), np.intp)
+        self._extra, self._run = self._taken
         self._ends = np.empty(batch_size, np.bool_)
         """[batch] the choice left no run."""
         self._opens = np.empty(batch_size, np.bool_)
         """[batch] it left one."""
         self._narrow_row = np.empty(batch_size, np.int32)
         self._mask = np.empty((batch_size, automaton.num_tokens + 1), np.bool_)
-        self._counters = None if automaton.registers is None else BatchCounters(automaton, batch_size, budget)
+        self._counters = None if automaton.registers is None else self._make_counters(compose)
         if track:
             # Parent and sibling, two int32 side by side, move as one integer of 64 bits.
             self._relatives, self._opened = (np.empty((batch_size, 2), np.int32) for _ in range(2))
             self._packed, self._packed_opened = (pair.view(np.int64)[:, 0] for pair in (self._relatives, self._opened))
-            self._packed_stack = np.empty(batch_size * depth, np.int64)
-            self._packed_above = self._packed_stack[1:]
+            self._packed_stack = np.empty(cells, np.int64)
+            self._packed_above = self._packed_stack[batch_size:]
         self.reset()
+
+    def _make_counters(self, compose: bool) -> BatchCounters | ComposedCounters:
+        composed = self.automaton.composed if compose else None
+        if composed is None:
+            return BatchCounters(self.automaton, self.batch_size, self.budget)
+        return ComposedCounters(composed, self.batch_size, self.budget, self.automaton.min_tokens)
 
     def reset(self) -> None:
         """Starts all sequences anew."""
@@ -64,6 +91,7 @@ class BatchRuntime:
         self._pointer[:] = self._bottom
         self._top.fill(self.automaton.start_position)
         self._slack.fill(self.budget - self.automaton.start_need)
+        self._is_looked_up = False
         if self._counters is not None:
             self._counters.reset()
         if self.track:
@@ -76,7 +104,7 @@ class BatchRuntime:
     @property
     def top(self) -> Int32Array:
         """[batch] position of the slot to fill, 0 when finished."""
-        return self._top.astype(np.int32)
+        return self._tables.position.take(self._top).astype(np.int32)
 
     @property
     def slack(self) -> Int32Array:
@@ -86,7 +114,7 @@ class BatchRuntime:
     @property
     def slot(self) -> Int32Array:
         """[batch] slot to fill, 0 when finished."""
-        return self.automaton.slot.take(self._top)
+        return self._tables.slot.take(self._top).astype(np.int32)
 
     @property
     def parent(self) -> Int32Array:
@@ -112,13 +140,16 @@ class BatchRuntime:
 
     # --- a step -----------------------------------------------------------------------------------------------------
 
+    def _look_up(self) -> None:
+        """Reads the tables once a step, whoever asks first."""
+        if not self._is_looked_up:
+            self._tables.by_position.take(self._top, 1, self._here, "clip")
+            self._is_looked_up = True
+
     def _find_rows(self) -> NDArray[np.intp]:
-        tables, row, value = self._tables, self._row, self._value
-        tables.row_cap.take(self._top, None, value, "clip")
-        np.minimum(value, self._slack, out=value)
-        tables.row_base.take(self._top, None, row, "clip")
-        np.add(row, value, out=row)
-        return row
+        self._look_up()
+        np.minimum(self._row_cap, self._slack, out=self._value)
+        return np.add(self._row_base, self._value, out=self._value)
 
     def rows(self) -> Int32Array:
         """[batch] row of the automaton's mask for each sequence."""
@@ -134,35 +165,32 @@ class BatchRuntime:
 
     def advance(self, tokens: NDArray[np.integer]) -> None:
         """Takes one token a sequence, each allowed by `mask`; V for a finished one."""
-        tables, top, pointer = self._tables, self._top, self._pointer
-        cell, value, run, ends = self._cell, self._value, self._run, self._ends
-        tables.slot_base.take(top, None, cell, "clip")
-        np.add(cell, tokens, out=cell)
+        top, pointer, value, run = self._top, self._pointer, self._value, self._run
+        self._look_up()
+        self._is_looked_up = False
+        np.add(self._cell, tokens, out=self._cell)
+        self._tables.by_cell.take(self._cell, 1, self._taken, "clip")
+        np.subtract(self._slack, self._extra, out=self._slack)
         if self._counters is not None:
-            self._counters.count(top, cell)
-        tables.extra.take(cell, None, value, "clip")
-        np.subtract(self._slack, value, out=self._slack)
-        tables.run.take(cell, None, run, "clip")
+            self._counters.count(top, self._cell, tokens)
         # Push: the cell above the innermost return address is free, so it is written even where nothing is pushed.
-        tables.next.take(top, None, value, "clip")
-        self._above[pointer] = value
+        self._above[pointer] = self._following
         if self._counters is not None:
             self._counters.push(pointer)
         if self.track:
             self._relatives[:, 1] = tokens  # the sibling of what waits
             self._packed_above[pointer] = self._packed
-        tables.pushes.take(top, None, value, "clip")
+        self._pushes.take(top, None, value, "clip")
         np.add(pointer, value, out=pointer)
         # Pop where the choice leaves no run; the sentinel says that all is done.
-        self._stack.take(pointer, None, value, "clip")
-        np.logical_not(run, out=ends)
-        np.putmask(run, ends, value)
+        self._pops.take(run, None, value, "clip")
+        np.subtract(pointer, value, out=pointer)
+        self._above.take(pointer, None, value, "clip")
+        np.maximum(run, value, out=top)
         if self._counters is not None:
-            self._counters.pop(pointer, ends)
+            self._counters.pop(pointer, np.logical_not(run, out=self._ends))
         if self.track:
             # Of the next slot: of the run that opens, or as they were kept with the return address.
             self._opened[:, 0] = tokens
-            self._packed_stack.take(pointer, None, self._packed, "clip")
-            np.putmask(self._packed, np.logical_not(ends, out=self._opens), self._packed_opened)
-        np.subtract(pointer, ends, out=pointer)
-        self._top, self._run = run, top
+            self._packed_above.take(pointer, None, self._packed, "clip")
+            np.putmask(self._packed, np.greater(run, 0, out=self._opens), self._packed_opened)

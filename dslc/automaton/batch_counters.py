@@ -1,4 +1,5 @@
-"""The registers of a batch of sequences, in numpy: what `BatchRuntime` keeps beside positions and slack.
+"""The registers of a batch of sequences, in numpy: what `BatchRuntime` keeps beside positions and slack where they are
+too many to be folded into states (`dslc.automaton.compose`).
 
 What it does is said in `dslc.automaton.registers`. All sequences began together, so one number of tokens left is
 enough: that of a finished one does not matter.
@@ -35,7 +36,8 @@ class BatchCounters:
         self._registers = registers
         self._num_stages = registers.num_stages
         self._budget = budget
-        self._slot = automaton.wide.slot
+        self._position = automaton.wide.position
+        self._slot = automaton.slot.astype(np.intp)
         width = automaton.num_tokens + 1
         is_narrow = budget < MAX_NARROW_TOKENS
         dtype: Any = np.int16 if is_narrow else np.int32
@@ -59,12 +61,13 @@ class BatchCounters:
         """[S, V + 1] where the answer for a token's choice stands in the flat array [most, batch]."""
         self._end = narrow(registers.end)
         self._columns = np.arange(batch_size, dtype=np.intp)
-        depth = budget + 3
+        cells = batch_size * (budget + 3)
         self._totals = np.zeros(batch_size, np.intp)
         self._after: NeedArray = np.zeros((registers.size + 1, batch_size), dtype)
         """[R + 1, batch] of the current run."""
-        self._kept = np.zeros((batch_size * depth, registers.size + 1), dtype)
+        self._kept = np.zeros((cells, registers.size + 1), dtype)
         """The after vector of each return address, in the places of the flat stack of positions."""
+        self._kept_above = self._kept[batch_size:]
         self._joined: NeedArray | None = None
         if self._num_stages > 1:
             self._tail = np.ascontiguousarray(registers.tail.T.astype(np.intp))
@@ -73,7 +76,8 @@ class BatchCounters:
             self._same = np.arange(self._num_stages + 1, dtype=np.intp)
             self._late = np.zeros((self._num_stages + 1, batch_size), np.intp)
             """[Q + 1, batch] of the current run."""
-            self._kept_late = np.zeros((batch_size * depth, self._num_stages + 1), np.intp)
+            self._kept_late = np.zeros((cells, self._num_stages + 1), np.intp)
+            self._kept_late_above = self._kept_late[batch_size:]
         self._left = budget
 
     def reset(self) -> None:
@@ -104,6 +108,7 @@ class BatchCounters:
 
     def restrict(self, mask: NDArray[np.bool_], top: IndexArray) -> None:
         """Takes the tokens that no sentence within the counts has here out of a mask [batch, V + 1]."""
+        top = self._position.take(top)
         joined = self._join(top)
         slot = self._slot.take(top)
         fewest = self._needs.take(self._with_stage(slot), 2)
@@ -123,8 +128,9 @@ class BatchCounters:
         """Index into what is stored by number and stage."""
         return numbers if self._num_stages == 1 else numbers * self._num_stages + self._totals % self._num_stages
 
-    def count(self, top: IndexArray, cell: IndexArray) -> None:
+    def count(self, top: IndexArray, cell: IndexArray, _tokens: NDArray[np.integer]) -> None:
         """Takes the choices of some cells, before the positions move."""
+        top = self._position.take(top)
         self._join(top)
         if self._num_stages == 1:
             self._totals = self._add[self._totals, np.where(top > 0, self._gain.take(cell), 0)]
@@ -138,17 +144,17 @@ class BatchCounters:
 
     def push(self, pointer: IndexArray) -> None:
         """Keeps the after vectors beside the return addresses that are written above the innermost ones."""
-        self._kept[pointer + 1] = self._after.T
+        self._kept_above[pointer] = self._after.T
         if self._num_stages > 1:
-            self._kept_late[pointer + 1] = self._late.T
+            self._kept_late_above[pointer] = self._late.T
 
     def pop(self, pointer: IndexArray, ends: NDArray[np.bool_]) -> None:
         """The after vectors of the next slots: of the runs that open, or as kept beside the innermost addresses."""
         assert self._joined is not None, "choices are counted first"
-        self._after = np.where(ends, self._kept.take(pointer, 0).T, self._joined)
+        self._after = np.where(ends, self._kept_above.take(pointer, 0).T, self._joined)
         self._joined = None
         if self._num_stages > 1:
             stage = self._totals % self._num_stages
             reached = self._leaving[stage, self._columns]
             self._totals += np.where(ends, reached - stage, 0)
-            self._late = np.where(ends, self._kept_late.take(pointer, 0).T, self._leaving)
+            self._late = np.where(ends, self._kept_late_above.take(pointer, 0).T, self._leaving)

@@ -19,10 +19,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.compose import ComposedTables, compose_registers
 from dslc.automaton.heads import Heads
 from dslc.automaton.registers import Registers
 
@@ -62,22 +64,49 @@ class ScalarTables:
     """[position] of each token: slack that it costs, first position of the run that it leaves."""
 
 
+Node = list[Any]
+"""Of a position, for one sequence that moves in place: choices, the following node of the run or None, allowed tokens
+by slack, how many of these there are, and the last of them. A choice is the slack that it costs and the node of the run
+that it leaves, or None; so a step follows references and looks up no number but the token's."""
+
+
 IndexArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WideTables:
-    """Tables of an automaton in the integers that numpy indexes with: narrower ones are copied at each use."""
+    """Tables of an automaton in the integers that numpy indexes with: narrower ones are copied at each use.
 
+    Positions are numbered twice: a choice leaves P + position, return addresses are positions. So the next one is the
+    larger of what a choice leaves, 0 for no run, and of what a pop would give, and nothing has to be picked by a mask.
+    """
+
+    position: IndexArray
+    """[2 P] the position that a number stands for."""
     slot: IndexArray
-    slot_base: IndexArray
-    next: IndexArray
-    pushes: IndexArray
-    """[P] 1 where a position has a following one. Position 0 pushes what it then pops, so that "done" stays."""
-    row_base: IndexArray
-    row_cap: IndexArray
-    run: IndexArray
-    extra: IndexArray
+    """[2 P]"""
+    by_position: IndexArray
+    """[4, 2 P] `row_cap`, `row_base`, `slot_base` and `next`, which one call reads."""
+    by_cell: IndexArray
+    """[2, S * (V + 1)] `extra` and `run`."""
+
+    @property
+    def slot_base(self) -> IndexArray:
+        """[2 P] where the cells of the slot begin."""
+        table: IndexArray = self.by_position[2]
+        return table
+
+    @property
+    def next(self) -> IndexArray:
+        """[2 P] the following position."""
+        table: IndexArray = self.by_position[3]
+        return table
+
+    @property
+    def run(self) -> IndexArray:
+        """[S * (V + 1)] P + first position of the choice's run, 0 for none."""
+        table: IndexArray = self.by_cell[1]
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,17 +197,32 @@ class TokenAutomaton:
         )
 
     @cached_property
+    def nodes(self) -> list[Node]:
+        """[P] what a step of one sequence reads, made when first asked for."""
+        tables = self.scalar
+        nodes: list[Node] = [[] for _ in tables.next]
+        choices_of_slot = {  # shared by the positions of a slot
+            id(choices): {token: (extra, nodes[run] if run else None) for token, (extra, run) in choices.items()}
+            for choices in tables.choices
+        }
+        for node, choices, following, allowed in zip(nodes, tables.choices, tables.next, tables.allowed, strict=True):
+            after = nodes[following] if following else None
+            node += [choices_of_slot[id(choices)], after, allowed, len(allowed), allowed[-1]]
+        return nodes
+
+    @cached_property
+    def composed(self) -> ComposedTables | None:
+        """The registers folded into states, made when first asked for; None where there are none, or too many."""
+        return None if self.registers is None else compose_registers(self)
+
+    @cached_property
     def wide(self) -> WideTables:
         """The tables for reading by numpy, made when first asked for."""
-        pushes = (self.next > 0).astype(np.intp)
-        pushes[0] = 1
+
+        positions = (self.row_cap, self.row_base, self.slot_base, self.next)
         return WideTables(
-            self.slot.astype(np.intp),
-            self.slot_base.astype(np.intp),
-            self.next.astype(np.intp),
-            pushes,
-            self.row_base.astype(np.intp),
-            self.row_cap.astype(np.intp),
-            self.run.astype(np.intp),
-            self.extra.astype(np.intp),
+            position=np.tile(np.arange(self.num_positions, dtype=np.intp), 2),
+            slot=np.tile(self.slot.astype(np.intp), 2),
+            by_position=np.tile(np.stack(positions).astype(np.intp), 2),
+            by_cell=np.stack([self.extra, np.where(self.run > 0, self.run + np.intp(self.num_positions), 0)]),
         )

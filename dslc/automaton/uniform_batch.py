@@ -172,7 +172,7 @@ def _fill_rows(tables: _LogCounts, tokens: NDArray[np.integer], result: FloatArr
             return
         chosen = tokens[:, time].astype(np.intp)
         _check_tokens(result[:, time], chosen, time, first_row)
-        run = wide.run[wide.slot_base[top] + chosen]
+        run = wide.position[wide.run[wide.slot_base[top] + chosen]]
         run[~is_open] = 0
         following = wide.next[top]
         after = np.zeros(len(tokens), np.intp)

@@ -111,7 +111,8 @@ class Variation:
         """A sentence: its length evenly among those that occur, then uniformly; where there are counters, next tokens
         evenly among those that they allow."""
         if self._is_counting:
-            return self._finish(ScalarRuntime(self.automaton, self.budget), []).tokens
+            runtime = ScalarRuntime(self.automaton, self.budget)
+            return self._finish(runtime, runtime.first, []).tokens
         start = self.automaton.start_position
         if not start:
             return ()
@@ -331,19 +332,19 @@ class Variation:
         if not self._is_counting:
             return Parent(tokens, positions)
         runtime = ScalarRuntime(self.automaton, self.budget)
+        allowed = runtime.first
         for index, token in enumerate(tokens):
-            if token not in runtime.allowed():
-                return self._finish(runtime, list(tokens[:index]))
-            runtime.advance(token)
+            if token not in allowed:
+                return self._finish(runtime, allowed, list(tokens[:index]))
+            allowed = runtime.step(token)
         return Parent(tokens, positions)
 
-    def _finish(self, runtime: ScalarRuntime, tokens: list[int]) -> Parent:
+    def _finish(self, runtime: ScalarRuntime, allowed: tuple[int, ...], tokens: list[int]) -> Parent:
         """A sentence with a beginning, the other tokens drawn evenly from what the counters allow."""
-        while runtime.top:
-            allowed = runtime.allowed()
+        while allowed:
             token = allowed[int(self.random.random() * len(allowed))]
             tokens.append(token)
-            runtime.advance(token)
+            allowed = runtime.step(token)
         return self.trace(tuple(tokens))
 
     # --- tables -------------------------------------------------------------------------------------------------------

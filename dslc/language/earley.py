@@ -58,38 +58,64 @@ class EarleyTables:
         self.select = self._make_select()
 
     def _make_select(self) -> list[int]:
-        num_rules, num_dots = len(self.first_dots), len(self.rule)
-        nullable = [False] * num_rules
-        first = [0] * num_rules
-        follow = [0] * num_rules
-        follow[self.start] = self.end
-        rest = [0] * num_dots
-        """What can begin the rest of the production after a dot."""
-        empty = [False] * num_dots
-        """Whether that rest can be empty."""
-        begins = {dot for dots in self.first_dots for dot in dots}
-        changed = True
-        while changed:
-            changed = False
-            for dot in range(num_dots - 1, -1, -1):
-                rule, terminal, owner = self.next_rule[dot], self.next_terminal[dot], self.rule[dot]
-                if terminal != NO_SYMBOL:
-                    rest[dot] = 1 << terminal
-                elif rule == NO_SYMBOL:
-                    empty[dot] = True
+        rest, empty = self._find_rests()
+        follow = self._find_follow(rest, empty)
+        return [rest[dot] | (follow[self.rule[dot]] if empty[dot] else 0) for dot in range(len(self.rule))]
+
+    def _find_rests(self) -> tuple[list[int], list[bool]]:
+        """What can begin the rest of the production after each dot, and whether that rest can be empty.
+
+        A production is looked at again when a rule in it is found to begin with more: work in proportion to the
+        grammar, whatever order its rules stand in.
+        """
+        first, nullable = [0] * len(self.first_dots), [False] * len(self.first_dots)
+        rest, empty = [0] * len(self.rule), [False] * len(self.rule)
+        users: list[set[tuple[int, int]]] = [set() for _ in self.first_dots]
+        """By rule, the productions with it, as (first dot, last dot)."""
+        productions = [
+            each for dots in zip(self.first_dots, self.last_dots, strict=True) for each in zip(*dots, strict=True)
+        ]
+        for begin, end in productions:
+            for dot in range(begin, end):
+                if self.next_rule[dot] != NO_SYMBOL:
+                    users[self.next_rule[dot]].add((begin, end))
+        pending = dict.fromkeys(productions)
+        while pending:
+            (begin, end), _ = pending.popitem()  # the last first: rules mostly stand before those that they use
+            empty[end] = True
+            for dot in range(end - 1, begin - 1, -1):
+                rule = self.next_rule[dot]
+                if rule == NO_SYMBOL:
+                    rest[dot] = 1 << self.next_terminal[dot]
                 else:
-                    after = dot + 1
-                    rest[dot] = first[rule] | (rest[after] if nullable[rule] else 0)
-                    empty[dot] = nullable[rule] and empty[after]
-                    grown = follow[rule] | rest[after] | (follow[owner] if empty[after] else 0)
-                    changed |= grown != follow[rule]
-                    follow[rule] = grown
-                if dot in begins:
-                    grown = first[owner] | rest[dot]
-                    changed |= grown != first[owner] or (empty[dot] and not nullable[owner])
-                    first[owner] = grown
-                    nullable[owner] |= empty[dot]
-        return [rest[dot] | (follow[self.rule[dot]] if empty[dot] else 0) for dot in range(num_dots)]
+                    rest[dot] = first[rule] | (rest[dot + 1] if nullable[rule] else 0)
+                    empty[dot] = nullable[rule] and empty[dot + 1]
+            owner = self.rule[begin]
+            if rest[begin] & ~first[owner] or empty[begin] > nullable[owner]:
+                first[owner] |= rest[begin]
+                nullable[owner] |= empty[begin]
+                pending.update(dict.fromkeys(users[owner]))
+        return rest, empty
+
+    def _find_follow(self, rest: list[int], empty: list[bool]) -> list[int]:
+        """What can come behind each rule."""
+        follow = [0] * len(self.first_dots)
+        follow[self.start] = self.end
+        inherits: list[set[int]] = [set() for _ in self.first_dots]
+        """By rule, those that can stand at its end."""
+        for dot, rule in enumerate(self.next_rule):
+            if rule != NO_SYMBOL:
+                follow[rule] |= rest[dot + 1]
+                if empty[dot + 1]:
+                    inherits[self.rule[dot]].add(rule)
+        pending = dict.fromkeys(reversed(range(len(follow))))
+        while pending:
+            owner, _ = pending.popitem()
+            for rule in inherits[owner]:
+                if follow[owner] & ~follow[rule]:
+                    follow[rule] |= follow[owner]
+                    pending[rule] = None
+        return follow
 
 
 @dataclass(slots=True)

@@ -24,8 +24,8 @@ import pytest
 
 import dslc
 from dslc.automaton.batch import BatchRuntime
-from dslc.automaton.scalar import ScalarRuntime
-from dslc.automaton.tables import TokenKind
+from dslc.automaton.scalar import ScalarRuntime, advance_state, allowed_tokens, start_state
+from dslc.automaton.tables import TokenAutomaton, TokenKind
 from dslc.space import Program, Space
 from tests.bench.peers import PEERS, REGEXES, Engine, Language, LarkEngine, PeerMissingError, PeerRefusesError
 from tests.bench.test_bench_masks import BUDGETS, GRAMMARS
@@ -91,11 +91,11 @@ class OurBatch:
         ids = np.zeros(self.columns.shape, np.intp)
         for i, sequence in enumerate(sequences):
             state = ScalarRuntime(automaton, self.budget)
-            found = []
+            found, allowed = [], state.first
             for token in sequence:
-                found.append(row_ids.setdefault(state.allowed(), len(row_ids)))
-                state.advance(token)
-            assert not state.allowed()
+                found.append(row_ids.setdefault(allowed, len(row_ids)))
+                allowed = state.step(token)
+            assert not allowed
             ids[: len(found), i] = found
         rows = np.stack([np.isin(np.arange(automaton.num_tokens + 1), allowed) for allowed in row_ids])
         runtime.reset()
@@ -130,17 +130,29 @@ def time_scalar(space: Space, seeds: random.Random) -> float:
 
     def run(sequences: Sequences) -> None:
         for sequence in sequences:
-            runtime = ScalarRuntime(automaton, automaton.max_budget)
+            step = ScalarRuntime(automaton, automaton.max_budget).step
             for token in sequence:
-                runtime.allowed()
-                runtime.advance(token)
+                step(token)
 
     run(draw(space, 16, seeds))
     costs = []
     for _ in range(ROUNDS):
         sequences = draw(space, 512, seeds)
+        check_scalar(automaton, sequences)
         costs.append(cpu_seconds(partial(run, sequences)) / count_free_terminals(space, sequences) * 1e6)
     return median(costs)
+
+
+def check_scalar(automaton: TokenAutomaton, sequences: Sequences) -> None:
+    """Every mask in place equals that of the states as values."""
+    for sequence in sequences:
+        runtime, state = ScalarRuntime(automaton, automaton.max_budget), start_state(automaton, automaton.max_budget)
+        allowed = runtime.first
+        for token in sequence:
+            assert allowed == allowed_tokens(automaton, state)
+            allowed, state = runtime.step(token), advance_state(automaton, state, token)
+        assert not allowed
+        assert not state.top
 
 
 def steps_of(sentences: list[list[int]]) -> list[list[int]]:

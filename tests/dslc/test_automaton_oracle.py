@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -69,17 +70,18 @@ class InPlace:
     def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int) -> None:
         self.automaton = automaton
         self.runtimes = [ScalarRuntime(automaton, budget) for _ in range(batch_size)]
+        self.allowed = [runtime.first for runtime in self.runtimes]
 
     def mask(self) -> NDArray[np.bool_]:
         mask = np.zeros((len(self.runtimes), self.automaton.num_tokens + 1), np.bool_)
-        for row, runtime in zip(mask, self.runtimes, strict=True):
-            row[list(runtime.allowed()) or [self.automaton.pad_id]] = True
+        for row, allowed in zip(mask, self.allowed, strict=True):
+            row[list(allowed) or [self.automaton.pad_id]] = True
         return mask
 
     def advance(self, tokens: NDArray[np.int32]) -> None:
-        for runtime, token in zip(self.runtimes, tokens.tolist(), strict=True):
+        for i, token in enumerate(tokens.tolist()):
             if token != self.automaton.pad_id:
-                runtime.advance(token)
+                self.allowed[i] = self.runtimes[i].step(token)
 
 
 class OnTensors:
@@ -100,6 +102,7 @@ RUNTIMES: dict[str, Callable[[TokenAutomaton, int, int], Runtime]] = {
     "scalar": ByValue,
     "scalar in place": InPlace,
     "numpy": BatchRuntime,
+    "numpy, counted step by step": partial(BatchRuntime, compose=False),
     "torch": OnTensors,
 }
 

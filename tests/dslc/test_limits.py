@@ -83,3 +83,6 @@ def test_plain_repetitions_to_ten_thousand_compile() -> None:
     tables = [value for value in vars(space.lowering.automaton).values() if isinstance(value, np.ndarray)]
     assert sum(table.nbytes for table in tables) < 2e6
     assert len(space.vocabulary) == 3
+    # A parser looks at a production again only where a rule in it is found to begin with more, not once a copy.
+    text = "ab" * 5000
+    assert space.parse(text).text.replace(" ", "") == text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dslc.automaton.scalar import ScalarState, advance_state, allowed_tokens, is_done, start_state
+from dslc.automaton.scalar import ScalarRuntime, ScalarState, advance_state, allowed_tokens, is_done, start_state
 from dslc.automaton.tables import TokenAutomaton
 from dslc.diagnostics import Code, DslcError
 from tests.dslc.random_grammars import lower_text
@@ -51,6 +51,8 @@ def test_a_token_that_is_not_allowed_is_our_bug() -> None:
     automaton = lower_text(ARITHMETIC, 64)[1].automaton
     with pytest.raises(AssertionError, match="only allowed tokens"):
         advance_state(automaton, start_state(automaton, 2), 4)
+    with pytest.raises(AssertionError, match="only allowed tokens"):
+        ScalarRuntime(automaton, 2).step(4)
 
 
 def test_budgets_outside_the_tables_are_refused() -> None:

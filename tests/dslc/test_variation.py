@@ -42,11 +42,12 @@ SPACES = {
 def is_sentence(space: Space, tokens: tuple[int, ...]) -> bool:
     """As the scalar automaton, which has its own oracles, says."""
     runtime = ScalarRuntime(space.lowering.automaton, space.max_tokens)
+    allowed = runtime.first
     for token in tokens:
-        if token not in runtime.allowed():
+        if token not in allowed:
             return False
-        runtime.advance(token)
-    return not runtime.top
+        allowed = runtime.step(token)
+    return not allowed
 
 
 def check(space: Space, variation: Variation, child: Parent) -> None:
