@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from math import prod
 from types import MappingProxyType
@@ -69,7 +69,7 @@ class Node:
         return f"{text} : {self.type}"
 
 
-@dataclass(frozen=True)
+@value
 class Graph:
     """An acyclic graph of typed nodes, in an order in which they can be computed.
 
