@@ -32,6 +32,7 @@ from dslc.automaton.uniform import Lengths as Lengths
 from dslc.automaton.uniform import sample_uniform, uniform_next
 from dslc.automaton.uniform_batch import uniform_next_log_probs
 from dslc.diagnostics import Code, Diagnostic, DslcError, Label, Severity
+from dslc.kept_property import kept_property
 from dslc.language.ambiguity import Ambiguity, Answer, Method, find_ambiguity
 from dslc.language.constraints import Constraint
 from dslc.pipeline import Compilation, compile_grammar, compile_start, find_grammar
@@ -82,7 +83,7 @@ class Space:
         """The grammar file."""
         return self.compilation.grammar.file
 
-    @property
+    @kept_property
     def target(self) -> str | None:
         """Name of the target that gives sentences a meaning, or None."""
         return self.compilation.grammar.pragmas.target
@@ -432,7 +433,7 @@ class Space:
             )
         return self._meaning
 
-    @cached_property
+    @kept_property
     def _meaning(self) -> Target:
         return configure_target(self.compilation.grammar.pragmas)
 
@@ -456,17 +457,17 @@ class Program:
     def __hash__(self) -> int:
         return hash(self.tokens)
 
-    @cached_property
+    @kept_property
     def text(self) -> str:
         """The rendered sentence."""
         return render_tokens(self.space.lowering, self.tokens)
 
-    @cached_property
+    @kept_property
     def tree(self) -> ParseTree:
         """The parse tree, equal to lark's."""
         return decode_tokens(self.space.lowering, self.tokens)
 
-    @cached_property
+    @kept_property
     def graph(self) -> Graph:
         """The typed graph that the target makes of the tree.
 
@@ -475,7 +476,7 @@ class Program:
         """
         return self.space.meaning().elaborate(self.tree)
 
-    @cached_property
+    @kept_property
     def source(self) -> PythonSource:
         """Readable PyTorch source that runs without dslc."""
         target = self.space.meaning()
@@ -492,7 +493,7 @@ class Program:
         graph = with_constants(self.graph, constants)
         return self.space.meaning().emit(graph, class_name=None, sentence=self.text)
 
-    @cached_property
+    @kept_property
     def hash(self) -> str:
         """Hex digest of the graph alone, so equal programs have equal hashes; without a target, of text and tokens."""
         if self.space.target is not None:
@@ -511,7 +512,7 @@ class Program:
 
         return load_program(self.source, self.space.meaning(), arguments)
 
-    @cached_property
+    @kept_property
     def num_parameters(self) -> int | None:
         """Number of trained parameters, built with the target's example arguments; None for what has none to count."""
         arguments = self.space.meaning().example_arguments

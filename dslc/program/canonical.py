@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from operator import attrgetter
+from typing import TypeVar
 
 from dslc.program.graph import INPUT, Graph, Node
 
@@ -12,6 +14,8 @@ FORMAT = "dslc.graph/1"
 """First line of what is hashed; a new number whenever the text of equal graphs changes."""
 KEPT_TEXTS = 1024
 """How many values are kept with their texts."""
+
+Kept = TypeVar("Kept")
 
 _kept: dict[int, tuple[object, str]] = {}
 
@@ -40,8 +44,7 @@ def graph_hash(graph: Graph) -> str:
     lines = [FORMAT]
     for number, node in enumerate(_sort_inputs(graph)):
         place[node.id] = number
-        ((_, name),) = node.attributes
-        lines.append(f"{INPUT} () (('name', {name!r}),) [] {_kept_text(node.type)}")
+        lines.append(_kept_text(node, _write_input))
     number = len(lines) - 1
     pending = [*graph.outputs[::-1]]  # what to visit, the next one last; -1 - i: inputs of node i are written
     i = pending.pop()
@@ -96,22 +99,28 @@ def graph_hash(graph: Graph) -> str:
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _kept_text(value: object) -> str:
-    """`str` of an unchanging value, in less time for one that many nodes hold."""
+def _write_input(node: Node) -> str:
+    ((_, name),) = node.attributes
+    return f"{INPUT} () (('name', {name!r}),) [] {node.type}"
+
+
+def _kept_text(value: Kept, write: Callable[[Kept], str] = str) -> str:
+    """The text of an unchanging value, in less time for one that many graphs hold."""
     # By identity, since 1 and 1.0 are equal but not written alike. A value that is kept stays the only one of its id.
     kept = _kept.get(id(value))
     if kept is not None:
         return kept[1]
     if len(_kept) >= KEPT_TEXTS:
         _kept.clear()
-    text = str(value)
+    text = write(value)
     _kept[id(value)] = (value, text)
     return text
 
 
 def _sort_inputs(graph: Graph) -> list[Node]:
     """Inputs by name, which is their only attribute."""
-    return sorted([node for node in graph.nodes if node.op == INPUT], key=attrgetter("attributes"))
+    inputs = [node for node in graph.nodes if node.op == INPUT]
+    return sorted(inputs, key=attrgetter("attributes")) if len(inputs) > 1 else inputs
 
 
 def _order_nodes(graph: Graph) -> list[int]:

@@ -10,8 +10,9 @@ import keyword
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
+from hashlib import blake2b
 from textwrap import wrap
+from typing import overload
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.graph import Graph, Node
@@ -45,13 +46,40 @@ class LineOrigin:
     """First token of that node in the sentence, and the one after its last, from 0."""
 
 
+class LineMap(Sequence[LineOrigin]):
+    """Origins of lines, made when they are asked for: most texts of a search fail nowhere."""
+
+    def __init__(self, rows: Sequence[tuple[int, Node]]) -> None:
+        self._rows = rows
+
+    @cached_property
+    def _origins(self) -> tuple[LineOrigin, ...]:
+        return tuple([LineOrigin(line, node.id, node.op, node.rule, node.tokens) for line, node in self._rows])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> LineOrigin: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LineOrigin]: ...
+    def __getitem__(self, index: int | slice) -> LineOrigin | Sequence[LineOrigin]:
+        return self._origins[index]
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, LineMap | tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._origins)
+
+
 @dataclass(frozen=True)
 class PythonSource:
     """A module of emitted Python that defines one class; `str()` is its text."""
 
     text: str
     class_name: str
-    line_map: tuple[LineOrigin, ...] = ()
+    line_map: Sequence[LineOrigin] = ()
     """Origins of the lines that compute something, by line."""
     sentence: str = ""
     """The rendered sentence that it was made from."""
@@ -62,7 +90,7 @@ class PythonSource:
     @cached_property
     def file_name(self) -> str:
         """Name under which the text is loaded; tracebacks show it. The same for equal texts."""
-        return f"<dslc {self.class_name} {sha256(self.text.encode()).hexdigest()[:12]}>"
+        return f"<dslc {self.class_name} {blake2b(self.text.encode(), digest_size=6).hexdigest()}>"
 
     def origin(self, line: int) -> LineOrigin | None:
         """Where a line comes from; None for lines that hold no part of the program."""
@@ -103,8 +131,14 @@ class SourceWriter:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._origins: list[LineOrigin] = []
+        self._num_lines = 0
+        self._origins: list[tuple[int, Node]] = []  # number of a line, and the node that it computes
         self._indent = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is written so far."""
+        return tuple(self._lines)
 
     def indented(self) -> SourceWriter:
         """For `with`: lines written inside stand one level deeper."""
@@ -119,8 +153,16 @@ class SourceWriter:
     def write(self, text: str = "", node: Node | None = None) -> None:
         """One line."""
         self._lines.append(f"{self._indent}{text}".rstrip())
+        self._num_lines += 1
         if node is not None:
-            self._origins.append(LineOrigin(len(self._lines), node.id, node.op, node.rule, node.tokens))
+            self._origins.append((self._num_lines, node))
+
+    def write_block(self, text: str, nodes: Sequence[Node | None]) -> None:
+        """Several lines that are indented already, and the node that each computes."""
+        self._lines.append(text)
+        first = self._num_lines + 1
+        self._origins += [(line, node) for line, node in enumerate(nodes, first) if node is not None]
+        self._num_lines += len(nodes)
 
     def write_definition(self, text: str) -> None:
         """A definition of several lines for the top of a module, with the two empty lines that follow one."""
@@ -131,34 +173,40 @@ class SourceWriter:
 
     def write_commented(self, rows: Sequence[tuple[str, Node, str]]) -> None:
         """Statements with a comment each: all beside their lines if all fit, else all above them."""
-        is_beside = all(
-            "\n" not in text and len(f"{self._indent}{text}  # {comment}") <= LINE_LENGTH for text, _, comment in rows
-        )
+        longest = LINE_LENGTH - len(self._indent) - len("  # ")
+        is_beside = all("\n" not in text and len(text) + len(comment) <= longest for text, _, comment in rows)
         for text, node, comment in rows:
             if is_beside:
                 self.write(f"{text}  # {comment}", node)
-                continue
-            self.write(f"# {comment}")
-            self.write_statement(text, node)
+            else:
+                self.write(f"# {comment}")
+                self.write_statement(text, node)
 
     def write_statement(self, text: str, node: Node) -> None:
         """A statement of one or more lines, the first of which is mapped."""
+        if "\n" not in text:
+            self.write(text, node)
+            return
         first, *others = text.split("\n")
         self.write(first, node)
         for line in others:
             self.write(line)
 
     def write_call(self, before: str, call: Call, after: str = "", node: Node | None = None) -> None:
-        """A call between two texts, on one line if it fits, else with one argument a line."""
-        line = f"{before}{call}{after}"
+        """A call between two texts, on one line if it fits, else with one argument a line.
+
+        `before` can begin with blanks, for a call that stands deeper.
+        """
+        line = f"{before}{call.function}({', '.join(call.arguments)}){after}"
         if len(self._indent) + len(line) <= LINE_LENGTH or not call.arguments:
             self.write(line, node)
             return
+        blanks = before[: len(before) - len(before.lstrip())]
         self.write(f"{before}{call.function}(", node)
         with self.indented():
             for argument in call.arguments:
-                self.write(f"{argument},", node)
-        self.write(f"){after}")
+                self.write(f"{blanks}{argument},", node)
+        self.write(f"{blanks}){after}")
 
     def write_docstring(self, summary: str, details: Iterable[tuple[str, str]]) -> None:
         """A docstring: one line, then named details, wrapped."""
@@ -186,7 +234,7 @@ class SourceWriter:
     def finish(self, class_name: str, sentence: str) -> PythonSource:
         """Everything written so far."""
         text = "\n".join(self._lines) + "\n"
-        return PythonSource(text, class_name, tuple(self._origins), sentence)
+        return PythonSource(text, class_name, LineMap(self._origins), sentence)
 
 
 def write_imports(writer: SourceWriter, *, uses_torch: bool, uses_nn: bool = True) -> None:

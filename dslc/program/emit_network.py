@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dslc.program.emit import (
+    INDENT,
     PythonSource,
     SourceWriter,
     check_class_name,
@@ -11,8 +14,14 @@ from dslc.program.emit import (
     write_imports,
 )
 from dslc.program.graph import Graph, Node
+from dslc.program.op_rules import AttributeValue, channels_of
 from dslc.program.op_spec import Call
+from dslc.program.ops import OPS
+from dslc.program.tensor_type import Dim, Symbol, TensorType
 
+Attributes = tuple[tuple[str, AttributeValue], ...]
+"""Of a node."""
+JOINING_OPS = ("concat_channels", "concat_padded")
 CONCAT_PADDED = '''\
 def concat_padded(*features: Tensor) -> Tensor:
     """Concatenate channels, with zeros below and to the right of what is small."""
@@ -37,7 +46,7 @@ def emit_network(graph: Graph, class_name: str, sentence: str) -> PythonSource:
     check_class_name(class_name)
     writer = SourceWriter()
     ops = {node.op for node in graph.nodes}
-    has_skips = bool(ops & {"concat_channels", "concat_padded"})
+    has_skips = not ops.isdisjoint(JOINING_OPS)
     write_imports(writer, uses_torch=has_skips)
     if "concat_padded" in ops:
         writer.write_definition(CONCAT_PADDED)
@@ -66,55 +75,63 @@ def _write_constructor(writer: SourceWriter, graph: Graph) -> None:
     with writer.indented():
         writer.write("super().__init__()")
         number = 0
-        for node in graph.nodes:
+        nodes = graph.nodes
+        for node in nodes:
             if node.op == "conv2d":
                 number += 1
                 writer.write(f"self.layer_{number} = nn.Sequential(", node)
-            if node.op in ("conv2d", "batch_norm", "relu"):
-                with writer.indented():
-                    writer.write_call("", _constructor(graph, node), ",", node)
-            if node.op == "relu":
-                writer.write(")")
-            if node.op == "linear":
-                writer.write_call("self.classifier = ", _constructor(graph, node), node=node)
+                convolution = _make_call("conv2d", channels_of(nodes[node.inputs[0]].type), node.attributes)
+                writer.write_call(INDENT, convolution, ",", node)
+                writer.write_block(_end_of_layer(channels_of(node.type)), (*nodes[node.id + 1 : node.id + 3], None))
+            elif node.op == "linear":
+                call = _make_call("linear", channels_of(nodes[node.inputs[0]].type), node.attributes)
+                writer.write_call("self.classifier = ", call, node=node)
 
 
-def _constructor(graph: Graph, node: Node) -> Call:
-    make = node.spec.constructor
-    assert make is not None, f"`{node.op}` is a module"
-    return make([graph.nodes[i].type for i in node.inputs], dict(node.attributes))
+@lru_cache
+def _end_of_layer(num_filters: Dim) -> str:
+    """Three lines: batch norm, ReLU and a bracket; kept, since all layers but for their filters end alike."""
+    writer = SourceWriter()
+    writer.write_call(3 * INDENT, _make_call("batch_norm", num_filters, ()), ",")
+    writer.write_call(3 * INDENT, _make_call("relu", num_filters, ()), ",")
+    return "\n".join((*writer.lines, f"{2 * INDENT})"))
+
+
+def _make_call(op: str, channels: Dim, attributes: Attributes) -> Call:
+    make = OPS[op].constructor
+    assert make is not None, f"`{op}` is a module"
+    return make([TensorType((Symbol("batch"), channels))], dict(attributes))
 
 
 def _write_forward(writer: SourceWriter, graph: Graph) -> None:
     (images,) = graph.inputs
-    number_of = {node.id: i for i, node in enumerate((n for n in graph.nodes if n.op == "conv2d"), start=1)}
-    # What a value is joined for: the layer that takes it, or the classifier.
-    user = {source: node for node in graph.nodes for source in node.inputs}
+    nodes = graph.nodes
+    number_of = {node.id: i for i, node in enumerate([node for node in nodes if node.op == "conv2d"], start=1)}
     name_of: dict[int, str] = {images.id: "images"}
     layers: list[tuple[str, Node, str]] = []
     end: list[tuple[str, Node, str]] = []
     number, layer = 0, images
-    for node in graph.nodes:
-        match node.op:
-            case "conv2d":
-                number, layer = number_of[node.id], node
-            case "relu":
-                name_of[node.id] = f"features_{number}"
-                source = name_of[layer.inputs[0]]
-                layers.append((f"{name_of[node.id]} = self.layer_{number}({source})", layer, str(node.type)))
-            case "concat_channels" | "concat_padded":
-                follower = number_of.get(user[node.id].id)
-                name_of[node.id] = "joined" if follower is None else f"inputs_{follower}"
-                rows = end if follower is None else layers
-                values = [name_of[i] for i in node.inputs]
-                function = node.op if node.op == "concat_padded" else None
-                rows.append((joining_text(name_of[node.id], values, function), node, str(node.type)))
-            case "global_average_pool":
-                name_of[node.id] = node.spec.value_name
-                text = node.spec.expression.format(name_of[node.inputs[0]])
-                end.append((f"{name_of[node.id]} = {text}", node, str(node.type)))
-            case "linear":
-                end.append((f"return self.classifier({name_of[node.inputs[0]]})", node, str(node.type)))
+    for node in nodes:
+        op = node.op
+        if op == "conv2d":
+            number, layer = number_of[node.id], node
+        elif op == "relu":
+            name_of[node.id] = name = f"features_{number}"
+            layers.append((f"{name} = self.layer_{number}({name_of[layer.inputs[0]]})", layer, str(node.type)))
+        elif op in JOINING_OPS:
+            # What it is joined for: the layer that takes it, or the classifier.
+            follower = number_of.get(next(user.id for user in nodes if node.id in user.inputs))
+            name_of[node.id] = "joined" if follower is None else f"inputs_{follower}"
+            rows = end if follower is None else layers
+            values = [name_of[i] for i in node.inputs]
+            function = op if op == "concat_padded" else None
+            rows.append((joining_text(name_of[node.id], values, function), node, str(node.type)))
+        elif op == "global_average_pool":
+            name_of[node.id] = node.spec.value_name
+            text = node.spec.expression.format(name_of[node.inputs[0]])
+            end.append((f"{name_of[node.id]} = {text}", node, str(node.type)))
+        elif op == "linear":
+            end.append((f"return self.classifier({name_of[node.inputs[0]]})", node, str(node.type)))
     writer.write("def forward(self, images: Tensor) -> Tensor:")
     with writer.indented():
         writer.write_commented(layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from math import prod
 from types import MappingProxyType
@@ -69,7 +69,7 @@ class Node:
         return f"{text} : {self.type}"
 
 
-@dataclass(frozen=True)
+@value
 class Graph:
     """An acyclic graph of typed nodes, in an order in which they can be computed.
 
@@ -194,8 +194,14 @@ class GraphBuilder:
         """
         spec = OPS[op]
         assert spec.arity is None or spec.arity == len(inputs), f"`{op}` takes {spec.arity} inputs"
+        if len(inputs) == 1:  # for speed: most nodes of networks
+            (source,) = inputs
+            types: list[TensorType] = [source.type]
+            ids: tuple[int, ...] = (source.id,)
+        else:
+            types = [node.type for node in inputs]
+            ids = tuple([node.id for node in inputs])
         known = NO_ATTRIBUTES if attributes is None else attributes
-        types = [node.type for node in inputs]
         try:
             type = spec.type_rule(types, known)
             parameters = spec.parameter_rule(types, known)
@@ -208,7 +214,6 @@ class GraphBuilder:
                     notes=(f"in {place_text(rule, *tokens)}",),
                 )
             ) from error
-        ids = tuple([node.id for node in inputs])
         in_order = tuple(sorted(known.items())) if known else ()
         node = Node(len(self._nodes), op, ids, type, in_order, parameters, rule, tokens)
         self._nodes.append(node)

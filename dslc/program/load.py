@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
+from dslc.program.compile_source import compile_source
 from dslc.program.emit import PythonSource
 from dslc.program.meaningless import place_text
 from dslc.program.targets import Built
@@ -75,7 +76,7 @@ def load_name(source: PythonSource, defined: str | None = None) -> Any:
     if module is None:
         module = ModuleType(_module_name(name))
         module.__file__ = name
-        exec(compile(source.text, name, "exec", dont_inherit=True), module.__dict__)
+        exec(compile_source(source.text, name), module.__dict__)
     _keep_module(name, module, source.text)
     return getattr(module, defined or source.class_name)
 

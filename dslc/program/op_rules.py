@@ -19,7 +19,6 @@ from dslc.program.tensor_type import (
     add_dims,
     ceil_div,
     largest_dim,
-    substitute_dim,
     unify_types,
 )
 from dslc.value import value
@@ -146,21 +145,23 @@ def conv2d_type(inputs: Types, attributes: Attributes) -> TensorType:
 def conv2d_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:
     """The filters; no bias, since the batch norm that follows subtracts it."""
     height, width = pair(attributes, "kernel")
-    return _filters(size(attributes, "num_filters"), channels_of(inputs[0]), height, width)
+    return filter_parameters(size(attributes, "num_filters"), channels_of(inputs[0]), height, width)
 
 
 @lru_cache(maxsize=1024)
-def _filters(num_filters: Dim, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
+def filter_parameters(num_filters: Dim, channels: Dim, height: int, width: int) -> tuple[Parameter, ...]:
+    """`weight`, the filters of a convolution."""
     return (Parameter("weight", TensorType((num_filters, channels, height, width))),)
 
 
 def batch_norm_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:  # noqa: ARG001
     """Scale (1 at the start) and offset (0) of every channel."""
-    return _scale_and_offset(channels_of(inputs[0]))
+    return scale_and_offset(channels_of(inputs[0]))
 
 
 @lru_cache
-def _scale_and_offset(channels: Dim) -> tuple[Parameter, ...]:
+def scale_and_offset(channels: Dim) -> tuple[Parameter, ...]:
+    """`weight` and `bias`, one value of each a channel."""
     shape = TensorType((channels,))
     return (Parameter("weight", shape, initial=1.0), Parameter("bias", shape, initial=0.0))
 
@@ -179,8 +180,9 @@ def pooled_type(inputs: Types, attributes: Attributes) -> TensorType:  # noqa: A
 
 def linear_type(inputs: Types, attributes: Attributes) -> TensorType:
     """[batch, features] to [batch, out_features]."""
-    found = unify_types(FEATURES, inputs[0])
-    return TensorType((substitute_dim(BATCH, found), out_features(attributes)))
+    if len(inputs[0].shape) != len(FEATURES.shape):
+        unify_types(FEATURES, inputs[0])  # says how they differ
+    return TensorType((inputs[0].shape[0], out_features(attributes)))
 
 
 def linear_parameters(inputs: Types, attributes: Attributes) -> tuple[Parameter, ...]:

@@ -36,7 +36,7 @@ class CeilDiv:
     divisor: int
 
     def __str__(self) -> str:
-        return f"ceil({self.size} / {self.divisor})"
+        return f"ceil({_text_of(self.size)} / {self.divisor})"
 
 
 @value
@@ -51,6 +51,12 @@ class Sum:
 
 
 Dim = int | Symbol | Variable | CeilDiv | Sum
+
+
+def _text_of(dim: Dim) -> str:
+    # For speed: most sizes are symbols, and `str` of an object takes several times as long.
+    return dim.name if type(dim) is Symbol else str(dim)
+
 
 REST = Symbol("...")
 """Any number of further axes, the same wherever it stands in a program."""
@@ -68,7 +74,7 @@ class TensorType:
     shape: tuple[Dim, ...]
 
     def __str__(self) -> str:
-        return f"[{', '.join([str(dim) for dim in self.shape])}]"
+        return f"[{', '.join([_text_of(dim) for dim in self.shape])}]"
 
 
 class TypeMismatchError(Exception):

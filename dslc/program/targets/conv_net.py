@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
+from dslc.diagnostics import DslcError
 from dslc.program.emit import PythonSource
 from dslc.program.emit_network import emit_network
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import even_filter, not_a_size, unknown_name, unknown_word, wrong_children
-from dslc.program.op_rules import AttributeValue
+from dslc.program.op_rules import AttributeValue, axes_of_image, filter_parameters, scale_and_offset
 from dslc.program.repair_connections import collect_unconnected, join_in_depth, take_image
 from dslc.program.targets import AliasSpec, BuildArgument, Built
-from dslc.program.tensor_type import Symbol, TensorType
+from dslc.program.tensor_type import Symbol, TensorType, ceil_div
 from dslc.program.tree import Leaf, ParseTree
 from dslc.value import value
 
@@ -36,14 +38,23 @@ IMAGES = TensorType((Symbol("batch"), Symbol("in_channels"), Symbol("height"), S
 
 
 @value
-class Layer:
-    """One layer as the sentence states it."""
+class Form:
+    """What the numbers of a layer say."""
 
     kernel: tuple[int, int]
     """Height and width of the filters."""
     stride: tuple[int, int]
     """Vertical and horizontal."""
     num_filters: int
+    attributes: tuple[tuple[str, AttributeValue], ...]
+    """The same, as those of a node."""
+
+
+@value
+class Layer:
+    """One layer as the sentence states it."""
+
+    form: Form
     inputs: tuple[int, ...]
     """Numbers of the earlier layers that it takes, from 0; none: the image."""
     skips: tuple[Leaf, ...]
@@ -86,12 +97,12 @@ class ConvNet:
             DslcError: DSLC403 to DSLC406 if a child is no layer of the target's form, or no decision.
         """
         layers = read_layers(tree)
-        builder = GraphBuilder()
+        builder = _NetworkBuilder()
         image = builder.add_input("images", IMAGES)
         outputs: list[Node] = []
         for layer in layers:
             inputs = take_image([outputs[number] for number in layer.inputs], image)
-            outputs.append(_add_layer(builder, _join_inputs(builder, inputs, layer), layer))
+            outputs.append(builder.add_layer(_join_inputs(builder, inputs, layer), layer))
         span = (tree.start_token, tree.end_token)
         unconnected = collect_unconnected(outputs, [number for layer in layers for number in layer.inputs])
         features = join_in_depth(builder, take_image(unconnected, image), tree.name, span)
@@ -137,20 +148,17 @@ def read_layers(tree: ParseTree) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     skips: list[Leaf] = []
     for child in tree.children:
-        match child:
-            case None:
-                continue
-            case Leaf():
-                skips.append(child)
-            case ParseTree(name) if name in ALIASES:
-                if has_decisions and len(skips) != len(layers):
-                    raise wrong_children(TARGET.name, tree, _CHILDREN)
-                before = (len(layers) - 1,) if layers else ()
-                inputs = _read_skips(tree, skips) if has_decisions else before
-                layers.append(_read_layer(child, inputs, tuple(skips)))
-                skips = []
-            case ParseTree():
+        if isinstance(child, Leaf):
+            skips.append(child)
+        elif child is not None:
+            if child.name not in ALIASES:
                 raise unknown_name(TARGET.name, child, ALIASES)
+            if has_decisions and len(skips) != len(layers):
+                raise wrong_children(TARGET.name, tree, _CHILDREN)
+            before = (len(layers) - 1,) if layers else ()
+            inputs = _read_skips(tree, skips) if has_decisions else before
+            layers.append(_read_layer(child, inputs, tuple(skips)))
+            skips = []
     if skips:
         raise wrong_children(TARGET.name, tree, _CHILDREN)
     return tuple(layers)
@@ -168,26 +176,35 @@ def _read_layer(tree: ParseTree, inputs: tuple[int, ...], skips: tuple[Leaf, ...
     leaves = [child for child in tree.children if isinstance(child, Leaf)]
     if len(leaves) != len(tree.children) or len(leaves) != len(meanings):
         raise wrong_children(TARGET.name, tree, meanings)
-    sizes = {meaning: _read_size(tree, leaf, meaning) for meaning, leaf in zip(meanings, leaves, strict=True)}
-    for meaning, leaf in zip(FILTER, leaves, strict=False):
-        if sizes[meaning] % 2 == 0:
-            raise even_filter(tree, leaf, meaning)
-    return Layer(
-        (sizes[FILTER[0]], sizes[FILTER[1]]),
-        (sizes.get(STRIDE[0], 1), sizes.get(STRIDE[1], 1)),
-        sizes[NUMBER[0]],
-        inputs,
-        skips,
-        tree,
-    )
+    form = _read_form(meanings, tuple([leaf.text for leaf in leaves]))
+    if form is None:
+        raise _explain_form(tree, leaves, meanings)
+    return Layer(form, inputs, skips, tree)
 
 
-def _read_size(tree: ParseTree, leaf: Leaf, meaning: str) -> int:
-    text = leaf.text
-    size = int(text) if text.isascii() and text.isdigit() else 0
-    if size < 1:
-        raise not_a_size(tree, leaf, meaning)
-    return size
+@lru_cache(maxsize=4096)
+def _read_form(meanings: tuple[str, ...], texts: tuple[str, ...]) -> Form | None:
+    """None where a text does not mean what it should."""
+    sizes = {meaning: _read_size(text) for meaning, text in zip(meanings, texts, strict=True)}
+    kernel = sizes[FILTER[0]], sizes[FILTER[1]]
+    if min(sizes.values()) < 1 or any(side % 2 == 0 for side in kernel):
+        return None
+    stride, num_filters = (sizes.get(STRIDE[0], 1), sizes.get(STRIDE[1], 1)), sizes[NUMBER[0]]
+    return Form(kernel, stride, num_filters, (("kernel", kernel), ("num_filters", num_filters), ("stride", stride)))
+
+
+def _explain_form(tree: ParseTree, leaves: Sequence[Leaf], meanings: Sequence[str]) -> DslcError:
+    """What is wrong with the numbers of a layer, the first of all."""
+    for leaf, meaning in zip(leaves, meanings, strict=True):
+        if _read_size(leaf.text) < 1:
+            return not_a_size(tree, leaf, meaning)
+    wrong = next(i for i in range(len(FILTER)) if _read_size(leaves[i].text) % 2 == 0)
+    return even_filter(tree, leaves[wrong], meanings[wrong])
+
+
+def _read_size(text: str) -> int:
+    """0 for what is no size."""
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _join_inputs(builder: GraphBuilder, inputs: Sequence[Node], layer: Layer) -> Node:
@@ -197,13 +214,20 @@ def _join_inputs(builder: GraphBuilder, inputs: Sequence[Node], layer: Layer) ->
     return join_in_depth(builder, inputs, rule, (start - len(layer.skips), start))
 
 
-def _add_layer(builder: GraphBuilder, features: Node, layer: Layer) -> Node:
-    attributes: dict[str, AttributeValue] = {
-        "kernel": layer.kernel,
-        "stride": layer.stride,
-        "num_filters": layer.num_filters,
-    }
-    rule, tokens = layer.tree.name, (layer.tree.start_token, layer.tree.end_token)
-    features = builder.add("conv2d", features, attributes=attributes, rule=rule, tokens=tokens)
-    features = builder.add("batch_norm", features, rule=rule, tokens=tokens)
-    return builder.add("relu", features, rule=rule, tokens=tokens)
+class _NetworkBuilder(GraphBuilder):
+    """Makes the nodes of a layer itself: a search makes many of them, and their types are those of `op_rules`."""
+
+    def add_layer(self, features: Node, layer: Layer) -> Node:
+        """A convolution of images, its batch norm and its ReLU."""
+        form, nodes, place = layer.form, self._nodes, len(self._nodes)
+        batch, channels, height, width = axes_of_image(features.type)
+        vertical, horizontal = form.stride
+        type = TensorType((batch, form.num_filters, ceil_div(height, vertical), ceil_div(width, horizontal)))
+        filters = filter_parameters(form.num_filters, channels, *form.kernel)
+        rule, tokens = layer.tree.name, (layer.tree.start_token, layer.tree.end_token)
+        nodes.append(Node(place, "conv2d", (features.id,), type, form.attributes, filters, rule, tokens))
+        scale = scale_and_offset(form.num_filters)
+        nodes.append(Node(place + 1, "batch_norm", (place,), type, (), scale, rule, tokens))
+        output = Node(place + 2, "relu", (place + 1,), type, (), (), rule, tokens)
+        nodes.append(output)
+        return output

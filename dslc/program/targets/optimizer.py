@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
 from dslc.program.emit import PythonSource
 from dslc.program.emit_update_rule import emit_update_rule
-from dslc.program.graph import Graph, GraphBuilder, Node
+from dslc.program.graph import INPUT, Graph, GraphBuilder, Node
 from dslc.program.meaningless import unknown_name, wrong_children
 from dslc.program.op_rules import AttributeValue
 from dslc.program.op_tables.expression import ANY_SHAPE
@@ -151,7 +152,6 @@ TRAITS: Mapping[str, int] = {
 }
 """Traits of what an op computes, whatever its inputs are."""
 NEVER_NEGATIVE_INPUTS = frozenset(("v", "r"))
-ONLY_TREES = frozenset((ParseTree,))
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,11 @@ def _build_graph(root: ParseTree) -> Graph:
 def _read_update(update: ParseTree) -> tuple[ParseTree, ...]:
     """The parts of an update, its functions checked."""
     children = update.children
-    if len(children) != len(PARTS) or {*map(type, children)} != ONLY_TREES:
+    if len(children) != len(PARTS):
+        raise wrong_children(TARGET.name, update, PARTS)
+    one, other, first, second, binary = children
+    # In one chain, since a search reads millions of updates.
+    if not type(one) is type(other) is type(first) is type(second) is type(binary) is ParseTree:
         raise wrong_children(TARGET.name, update, PARTS)
     parts = cast(tuple[ParseTree, ...], children)
     if parts[2].name not in UNARY_OPS:
@@ -389,31 +393,36 @@ class _RuleBuilder(GraphBuilder):
     def _input(self, name: str) -> int:
         value = self._inputs.get(name)
         if value is None:
-            node = self.add_input(name, SCALAR if name in ("t", "T") else ANY_SHAPE)
-            value = self._inputs[name] = node.id
+            value = self._inputs[name] = len(self._nodes)
+            self._nodes.append(_input_node(value, name))
             self._traits.append(NEVER_NEGATIVE if name in NEVER_NEGATIVE_INPUTS else 0)
         return value
 
     def _add(self, op: str, inputs: tuple[int, ...], tree: ParseTree, attributes: Attributes = ()) -> int:
-        key = (op, inputs, attributes)
-        known = self._known.get(key)
-        if known is not None:
-            return known
         nodes, traits = self._nodes, self._traits
         place = len(nodes)
-        nodes.append(Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, (tree.start_token, tree.end_token)))
         if op not in RANDOM_OPS:
-            self._known[key] = place
+            known = self._known.setdefault((op, inputs, attributes), place)
+            if known != place:
+                return known
+        nodes.append(Node(place, op, inputs, ANY_SHAPE, attributes, (), tree.name, (tree.start_token, tree.end_token)))
         # What is computed from numbers alone is a number, and another at each step if one of them is.
         own = TRAITS.get(op, 0)
         if len(inputs) == 1:
             own |= traits[inputs[0]] & ANY_NUMBER
         elif inputs and not own & NUMBER:
-            first, second = traits[inputs[0]], traits[inputs[1]]
+            one, other = inputs
+            first, second = traits[one], traits[other]
             if first & second & NUMBER:
                 own |= (first | second) & ANY_NUMBER
         traits.append(own)
         return place
+
+
+@lru_cache(maxsize=1024)
+def _input_node(place: int, name: str) -> Node:
+    """The node of an input, which rules share."""
+    return Node(place, INPUT, (), SCALAR if name in ("t", "T") else ANY_SHAPE, (("name", name),), rule=name)
 
 
 def _only_child(tree: ParseTree) -> ParseTree:
