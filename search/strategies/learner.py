@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.automaton.starting import StartingTable
@@ -14,6 +16,7 @@ from dslc.controller.masking import masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
 from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout, select_steps
+from dslc.controller.sample_tokens import sample_tokens
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.options import bad_value
@@ -57,6 +60,10 @@ class PolicyLearner:
         self._sampled = (tuple(sequences), rollout.steps)
         log_probs = rollout.log_probs.sum(1).tolist()
         return [Candidate(tokens, log_prob) for tokens, log_prob in zip(sequences, log_probs, strict=True)]
+
+    def sample_tokens(self, count: int) -> NDArray[np.int16]:
+        """Independent samples of the policy [count, budget], filled up with V; of many the cheapest way."""
+        return sample_tokens(self.policy, count, self._generator)
 
     def record(self, *groups: Sequence[tuple[int, ...]]) -> Steps:
         """What the policy saw on the way to these sequences, the groups one after the other in one batch."""

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from dslc.automaton.uniform import Lengths
 from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
-from dslc.controller.rollout import Steps, replay, sample_rollout, select_steps
+from dslc.controller.sample_tokens import sample_tokens
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.fit_arrays import FitArrays
+from dslc.search.known_parts import PART_NAMES
 from dslc.search.losses import entropy, keep_best, risk_seeking_loss
 from dslc.search.outcome import Candidate
 from dslc.search.row_hash import RowHash
-from dslc.search.semantic_variation import GUIDE_PARTS, SemanticVariation
+from dslc.search.rows import unpad_rows
+from dslc.search.semantic_variation import SemanticVariation
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import derive_seed, make_learner
 from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
@@ -155,10 +157,10 @@ class Niches:
         self._told = self._batches = self._began = 0
         self._lives = 1
         self._aim: tuple[FitArrays, SemanticVariation] | None = None
-        self._sampled: tuple[NDArray[np.int16], NDArray[np.intp]] | None = None
-        """Of a batch of the policy that is not told yet: all that it said, and which of it was new."""
-        self._steps: Steps | None = None
-        self._teachers: tuple[Sentences, NDArray[np.float64]] | None = None
+        self._distinct: float | None = None
+        """Of a batch of the policy that is not told yet the share that is distinct."""
+        self._teachers: tuple[NDArray[np.int16], NDArray[np.float64]] | None = None
+        """Tokens and rewards of the best children since the policy's last batch."""
         self._entropy = 0.0
 
     def aim_at(self, arrays: FitArrays) -> None:
@@ -175,7 +177,7 @@ class Niches:
     def ask_tokens(self, count: int) -> NDArray[np.int16]:
         """The next sentences [count, max_tokens], filled up with V behind their ends."""
         groups: list[tuple[Sentences, int]] = []
-        self._steps = self._sampled = None
+        self._distinct = None
         options = self._options
         if self._learner is not None and self._batches % (options.generations + 1) == 0:
             groups.append((self._sample_policy(count), 0))
@@ -188,10 +190,8 @@ class Niches:
         if self._aim is not None and self._members is not None and missing > 0:
             guide, number = self._aim[1], round(options.aimed * count)
             fresh = self._take_pool(number // 3)
-            for children, is_child in (
-                guide.complete(self._pick(options.completed)),
-                guide.breed(join_sentences(fresh, self._pick(number - len(fresh.tokens)))),
-            ):
+            aimed = join_sentences(fresh, self._pick(number - len(fresh.tokens)))
+            for children, is_child in guide.breed(self._pick(options.completed), aimed):
                 groups.append((self._keep_new(children.take(is_child), missing), 2))
                 missing -= len(groups[-1][0].tokens)
         for _ in range(MOST_ROUNDS):
@@ -219,8 +219,10 @@ class Niches:
             arrays, guide = self._aim
             assert arrays.schedule is not None, "the sentences were scored before"
             guide.remember(asked, arrays.schedule, arrays.values)
-        if self._sampled is not None:
-            self._learn(rewards[self._origins == 0])
+        if self._distinct is not None:
+            is_own = self._origins == 0
+            self._learn(asked.tokens[is_own], rewards[is_own], self._distinct)
+            self._distinct = None
         elif self._learner is not None:
             self._keep_teachers(asked, rewards)
         self._batches += 1
@@ -269,11 +271,9 @@ class Niches:
 
     def _sample_policy(self, count: int) -> Sentences:
         assert self._learner is not None
-        rollout = sample_rollout(self._learner.policy, count, self._torch_generator)
-        sentences = self._variation.trace(rollout.tokens.cpu().numpy())
-        kept = self._find_new(sentences, count)
-        self._steps, self._sampled = rollout.steps, (sentences.tokens, kept)
-        return sentences.take(kept)
+        tokens = sample_tokens(self._learner.policy, count, self._torch_generator)
+        self._distinct = len(np.unique(self._hash.keys(tokens))) / len(tokens)
+        return self._keep_new(self._variation.trace(tokens), count)
 
     def _pick(self, count: int) -> Sentences:
         """Parents: a length that occurs, evenly, then a member of it by rank."""
@@ -328,49 +328,37 @@ class Niches:
         """The best children since the policy's last batch."""
         number = max(1, round(self._options.epsilon * len(rewards)))
         best = np.argsort(-rewards, kind="stable")[:number]
-        sentences, values = asked.take(best), rewards[best]
+        tokens, values = asked.tokens[best], rewards[best]
         if self._teachers is not None:
-            sentences = join_sentences(self._teachers[0], sentences)
+            tokens = np.concatenate((self._teachers[0], tokens))
             values = np.concatenate((self._teachers[1], values))
             best = np.argsort(-values, kind="stable")[:number]
-            sentences, values = sentences.take(best), values[best]
-        self._teachers = sentences, values
+            tokens, values = tokens[best], values[best]
+        self._teachers = tokens, values
 
-    def _learn(self, own: NDArray[np.float64]) -> None:
+    def _learn(self, sentences: NDArray[np.int16], own: NDArray[np.float64], distinct: float) -> None:
+        """Of the policy's last batch what was new, and the share of it that was distinct."""
         learner, options = self._learner, self._options
         assert learner is not None
-        assert self._sampled is not None
-        said, kept_rows = self._sampled
         pad = len(self._space.vocabulary)
-        sentences = [tuple(token for token in row if token != pad) for row in said.tolist()]
-        taught: list[tuple[int, ...]] = []
-        values: list[float] = []
-        if self._teachers is not None:
-            for row, value in zip(self._teachers[0].tokens.tolist(), self._teachers[1].tolist(), strict=True):
-                taught.append(tuple(token for token in row if token != pad))
-                values.append(value)
+        taught, values = (np.empty((0, 0), np.int16), np.empty(0)) if self._teachers is None else self._teachers
         self._teachers = None
         nats = 0.0
         if len(own):
-            kept, _ = keep_best(learner.rewards(own.tolist()), options.epsilon)
-            quantile = min(float(own[index]) for index in kept)
-            pairs = [(tokens, value) for tokens, value in zip(taught, values, strict=True) if value >= quantile]
-            rewards = learner.rewards([float(own[index]) for index in kept] + [value for _, value in pairs])
+            kept, _ = keep_best(torch.from_numpy(own).to(learner.policy.device), options.epsilon)
+            is_good = values >= own[kept].min()
+            rewards = torch.from_numpy(np.concatenate((own[kept], values[is_good]))).to(learner.policy.device)
             _, advantages = keep_best(rewards, 1.0)
-            rows = kept_rows[kept].tolist()
-            # What was sampled in an earlier session is walked again, which gives the same.
-            steps = self._steps or replay(learner.policy, sentences)
-            whole = learner.join(select_steps(steps, rows), [tokens for tokens, _ in pairs])
-            score = learner.score(whole)
-            own_entropy = entropy(score.entropies[: len(kept)], whole.is_token[: len(kept)])
+            steps = learner.record(unpad_rows(sentences[kept], pad) + unpad_rows(taught[is_good], pad))
+            score = learner.score(steps)
+            own_entropy = entropy(score.entropies[: len(kept)], steps.is_token[: len(kept)])
             loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * own_entropy
             if loss.requires_grad:
                 learner.descend(loss)
             nats = float(own_entropy.detach())
-            tokens = max(int(whole.lengths[: len(kept)].sum()), 1)
+            tokens = max(int(steps.lengths[: len(kept)].sum()), 1)
             self._entropy = nats * len(kept) / tokens
-        self._steps = self._sampled = None
-        if self._watch.has_collapsed(sentences, nats, self._told):
+        if self._watch.has_collapsed_to(distinct, nats, self._told):
             learner.restart()
 
     # --- for any engine ----------------------------------------------------------------------------------------------
@@ -395,17 +383,14 @@ class Niches:
         state["niches.torch_generator"] = self._torch_generator.get_state()
         state["niches.seen"] = torch.tensor(np.array(sorted(self._seen), np.uint64).view(np.int64))
         state["niches.rewards"] = torch.tensor(self._rewards)
-        if self._sampled is not None:
-            state["niches.said"], state["niches.kept"] = (torch.tensor(part) for part in self._sampled)
-        teachers = None if self._teachers is None else self._teachers[0]
-        groups = {"members": self._members, "pool": self._pool, "teachers": teachers, "asked": self._asked}
+        groups = {"members": self._members, "pool": self._pool, "asked": self._asked}
         for name, group in groups.items():
             if group is not None:
                 state[f"niches.{name}"] = torch.tensor(np.stack((group.tokens, group.slots)))
         if self._aim is not None:
-            state |= {f"niches.guide.{name}": value for name, value in self._aim[1].state_dict().items()}
+            state |= {f"niches.guide.{name}": value for name, value in self._aim[1].parts.state_dict().items()}
         if self._teachers is not None:
-            state["niches.teacher_rewards"] = torch.tensor(self._teachers[1])
+            state["niches.taught"], state["niches.teacher_rewards"] = (torch.tensor(part) for part in self._teachers)
         state["niches.sizes"] = torch.tensor(self._sizes)
         state["niches.origins"] = torch.tensor(self._origins)
         state["numbers"] = {
@@ -414,6 +399,7 @@ class Niches:
             "told": [self._told, self._batches, self._began, self._lives],
             "entropy": self._entropy,
             "repeats": self._repeats,
+            "distinct": self._distinct,
             "collapse": self._watch.to_json(),
         }
         return state
@@ -424,12 +410,13 @@ class Niches:
             self._learner.load_state_dict(state)
         self._torch_generator.set_state(state["niches.torch_generator"])
         if self._aim is not None:
-            self._aim[1].load_state_dict({name: state[f"niches.guide.{name}"] for name in GUIDE_PARTS})
+            self._aim[1].parts.load_state_dict({name: state[f"niches.guide.{name}"] for name in PART_NAMES})
         self._seen = set(state["niches.seen"].numpy().view(np.uint64).tolist())
         self._rewards = state["niches.rewards"].numpy().copy()
         self._members, self._pool = _sentences(state, "niches.members"), _sentences(state, "niches.pool")
-        teachers = _sentences(state, "niches.teachers")
-        self._teachers = None if teachers is None else (teachers, state["niches.teacher_rewards"].numpy().copy())
+        self._teachers = None
+        if "niches.taught" in state:
+            self._teachers = state["niches.taught"].numpy().copy(), state["niches.teacher_rewards"].numpy().copy()
         self._sizes = state["niches.sizes"].numpy().copy()
         self._starts = np.cumsum(self._sizes) - self._sizes
         numbers = state["numbers"]
@@ -438,9 +425,7 @@ class Niches:
         self._told, self._batches, self._began, self._lives = numbers["told"]
         self._watch.load_json(numbers["collapse"])
         self._asked, self._origins = _sentences(state, "niches.asked"), state["niches.origins"].numpy().copy()
-        self._repeats, self._steps, self._sampled = numbers["repeats"], None, None
-        if "niches.said" in state:
-            self._sampled = state["niches.said"].numpy().copy(), state["niches.kept"].numpy().copy()
+        self._repeats, self._distinct = numbers["repeats"], numbers["distinct"]
 
 
 def luby(number: int) -> int:

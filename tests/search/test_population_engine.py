@@ -82,16 +82,16 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     def population(self: FitTask, space: Space, context: Any) -> Any:
         scorer, calls = offer(self, space, context), 0
         assert isinstance(scorer, FitArrays)
-        score: Callable[..., Any] = scorer._compute
+        score: Callable[..., Any] = scorer._rewards
 
-        def compute(tokens: Any) -> Any:
+        def rewards(*arguments: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls in numbers:
                 raise _Crash
-            return score(tokens)
+            return score(*arguments)
 
-        scorer._compute = compute  # type: ignore[method-assign]
+        scorer._rewards = rewards  # type: ignore[method-assign]
         return scorer
 
     monkeypatch.setattr(FitTask, "population", population)
