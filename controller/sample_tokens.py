@@ -84,7 +84,7 @@ class _Network:
         missing = -starts.shape[1] % LANES
         self._output = 2 * torch.nn.functional.pad(policy.output.weight.detach(), (0, 0, 0, missing)).t().contiguous()
         self._starts = torch.nn.functional.pad(starts, (0, missing), value=-torch.inf)
-        by_feature = torch.split(policy.embedding.detach() @ from_input[0], policy.feature_sizes)
+        by_feature = torch.split(policy.embedding.detach() @ from_input[0], list(policy.feature_sizes))
         used = [FEATURES.index(feature) for feature in FEATURES if feature in policy.preset.inputs]
         self._tables = list(_join_tables(list(zip(used, by_feature, strict=True))))
         by_position = policy.position.detach() @ from_input[0] + biases[0]

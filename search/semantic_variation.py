@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dslc.automaton.variation_batch import BatchVariation, Flags, Indices, Sentences, join_sentences
+from dslc.automaton.variation_batch import BatchVariation, Indices, Sentences, join_sentences
 from dslc.program.elementwise import Apply
 from dslc.program.evaluate_batch import BatchEvaluator
 from dslc.program.inverses import INVERSES, Inverse
@@ -95,7 +95,7 @@ class SemanticVariation:
         """Takes the short parts of programs that were just evaluated, one for each slot and value."""
         self.parts.remember(sentences, schedule, values[: len(schedule.codes) + self._evaluator.num_leaves])
 
-    def breed(self, completed: Sentences, aimed: Sentences) -> tuple[tuple[Sentences, Flags], tuple[Sentences, Flags]]:
+    def breed(self, completed: Sentences, aimed: Sentences) -> tuple[Sentences, Sentences]:
         """Children of the first parents by `_complete`, of the second by `_approach`."""
         lengths = aimed.lengths()
         aimed = aimed.take(lengths > 1)
@@ -115,7 +115,7 @@ class SemanticVariation:
         first = int(is_usable[:number].sum())
         return self._complete(goals.take(usable[:first])), self._approach(goals.take(usable[first:]))
 
-    def _approach(self, goals: _Goals) -> tuple[Sentences, Flags]:
+    def _approach(self, goals: _Goals) -> Sentences:
         """NEAREST children of each parent: the part is replaced by one of those nearest to what is wanted, the nearest
         ones of all first."""
         parts = self.parts
@@ -138,9 +138,9 @@ class SemanticVariation:
         begins, ends = np.tile(goals.begins, NEAREST), np.tile(goals.ends, NEAREST)
         zero = np.zeros_like(begins)
         stretches = ((0, zero, begins), (1, zero, given.lengths()), (0, ends, whole.lengths()))
-        return self._variation.join(whole, given, np.tile(has, NEAREST), *stretches)
+        return self._variation.join(whole, given, np.tile(has, NEAREST), *stretches)[0]
 
-    def _complete(self, goals: _Goals) -> tuple[Sentences, Flags]:
+    def _complete(self, goals: _Goals) -> Sentences:
         """Children whose new part is an op of two known parts that is exactly what is wanted there: few or none.
 
         For every known part and op it follows what the other operand would have to be, and that is looked for among the
@@ -181,7 +181,7 @@ class SemanticVariation:
             (1, one, one + left.lengths()),
             (1, second, second + right.lengths()),
             (0, goals.ends[of], lengths[of]),
-        )
+        )[0]
 
     def _find_goals(self, parents: Sentences, begins: Indices) -> _Goals:
         """What is wanted at these columns of the parents."""

@@ -34,6 +34,8 @@ POOL = 4096
 """Sentences drawn at random at a time, of which parts are donors of mutations."""
 POOL_USES = 8
 """Times that a sentence of the pool is used on average before the pool is drawn anew."""
+SPARE = 2.0
+"""Children made for each that is missing, since many are over the budget or known already."""
 MOST_ROUNDS = 6
 """Rounds of breeding for one batch, where many children are known already."""
 DIGITS = 9
@@ -191,13 +193,14 @@ class Niches:
             guide, number = self._aim[1], round(options.aimed * count)
             fresh = self._take_pool(number // 3)
             aimed = join_sentences(fresh, self._pick(number - len(fresh.tokens)))
-            for children, is_child in guide.breed(self._pick(options.completed), aimed):
-                groups.append((self._keep_new(children.take(is_child), missing), 2))
+            for children in guide.breed(self._pick(options.completed), aimed):
+                groups.append((self._keep_new(children, missing), 2))
                 missing -= len(groups[-1][0].tokens)
         for _ in range(MOST_ROUNDS):
             if missing <= 0 or self._members is None:
                 break
-            for children, origin in self._breed(missing + missing // 2 + 16):
+            asked = int(SPARE * missing) + 16
+            for children, origin in self._breed(asked):
                 kept = self._keep_new(children, missing)
                 groups.append((kept, origin))
                 missing -= len(kept.tokens)
@@ -250,7 +253,7 @@ class Niches:
 
     def _take_pool(self, count: int) -> Sentences:
         if self._pool is None or self._pool_uses > POOL_USES:
-            self._pool, self._pool_uses = self._draw_even(POOL), 0.0
+            self._pool, self._pool_uses = self._variation.mark_ends(self._draw_even(POOL)), 0.0
         self._pool_uses += count / POOL
         return self._pool.take(self._generator.integers(POOL, size=count))
 
@@ -259,14 +262,12 @@ class Niches:
         return sentences.take(self._find_new(sentences, limit))
 
     def _find_new(self, sentences: Sentences, limit: int) -> NDArray[np.intp]:
-        seen = self._seen
-        kept: list[int] = []
-        for row, key in enumerate(self._hash.keys(sentences.tokens).tolist()):
-            if key not in seen:
-                if len(kept) == limit:
-                    break
-                seen.add(key)
-                kept.append(row)
+        keys = self._hash.keys(sentences.tokens).tolist()
+        # The first row of each key.
+        row_of = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        new = row_of.keys() - self._seen
+        kept = sorted([row_of[key] for key in new])[:limit]
+        self._seen.update([keys[row] for row in kept])
         return np.array(kept, np.intp)
 
     def _sample_policy(self, count: int) -> Sentences:
@@ -288,14 +289,18 @@ class Niches:
         shares = np.floor(np.cumsum(self._ways) * count + self._generator.random()).astype(np.intp)
         crossed, grown, shrunk, changed, inserted = np.diff(shares, prepend=0).tolist()
         variation = self._variation
-        made = [
-            (variation.graft(self._pick(crossed), self._pick(crossed)), 3),
-            (variation.graft(self._pick(grown), self._take_pool(grown)), 2),
-            (variation.shrink(self._pick(shrunk)), 2),
-            (variation.change(self._pick(changed)), 2),
-            (variation.insert(self._pick(inserted), self._take_pool(inserted)), 2),
+        # Few calls for many: a parent grows with a part of a random sentence, and shrinks with one of its own.
+        parents = self._pick(crossed + grown + shrunk)
+        own = parents.take(np.arange(crossed + grown, crossed + grown + shrunk))
+        donors = join_sentences(self._pick(crossed), self._take_pool(grown), own)
+        grafted, is_child = variation.graft(parents, donors, shrinking=shrunk)
+        number = int(is_child[:crossed].sum())
+        return [
+            (grafted.take(np.arange(number)), 3),
+            (grafted.take(np.arange(number, len(grafted.tokens))), 2),
+            (variation.change(self._pick(changed))[0], 2),
+            (variation.insert(self._pick(inserted), self._take_pool(inserted))[0], 2),
         ]
-        return [(children.take(is_child), origin) for (children, is_child), origin in made]
 
     # --- who lives ----------------------------------------------------------------------------------------------------
 
@@ -320,7 +325,21 @@ class Niches:
         order = order[stays]
         self._sizes = np.minimum(sizes, self._options.niche)
         self._starts = np.cumsum(self._sizes) - self._sizes
-        self._members, self._rewards = (sentences.take(order), rewards[order]) if len(order) else (None, np.empty(0))
+        self._rewards = rewards[order]
+        self._members = self._mark_ends(sentences.take(order), order) if len(order) else None
+
+    def _mark_ends(self, members: Sentences, rows: NDArray[np.intp]) -> Sentences:
+        """Next members, which were the members of these rows before, or are new if there are no such rows."""
+        before = self._members
+        if before is None or before.ends is None:
+            return self._variation.mark_ends(members)
+        is_new = rows >= len(before.tokens)
+        ends = np.empty_like(members.tokens)
+        ends[~is_new] = before.ends[rows[~is_new]]
+        marked = self._variation.mark_ends(members.take(is_new)).ends
+        assert marked is not None, "they were marked"
+        ends[is_new] = marked
+        return members._replace(ends=ends)
 
     # --- the policy --------------------------------------------------------------------------------------------------
 
@@ -413,7 +432,10 @@ class Niches:
             self._aim[1].parts.load_state_dict({name: state[f"niches.guide.{name}"] for name in PART_NAMES})
         self._seen = set(state["niches.seen"].numpy().view(np.uint64).tolist())
         self._rewards = state["niches.rewards"].numpy().copy()
-        self._members, self._pool = _sentences(state, "niches.members"), _sentences(state, "niches.pool")
+        self._members, self._pool = (
+            None if group is None else self._variation.mark_ends(group)
+            for group in (_sentences(state, "niches.members"), _sentences(state, "niches.pool"))
+        )
         self._teachers = None
         if "niches.taught" in state:
             self._teachers = state["niches.taught"].numpy().copy(), state["niches.teacher_rewards"].numpy().copy()
