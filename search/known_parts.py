@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 Keys = NDArray[np.int64]
 LARGEST = 1e6
 """Parts with larger values, and wanted values that are larger, are left out: distances to them say nothing."""
+SMALLEST = 1e-9
+"""Parts none of whose values is as large are left out too: they are nothing but zero with rounding errors."""
 PRECISION, TINY = 1e-11, 1e-12
 """Relative and absolute differences up to which two sums of values are the same."""
 ROUNDED_BITS = 22
@@ -56,6 +58,7 @@ class KnownParts:
         """
         self._pad_id, self._num_slots, self._most, self._longest = automaton.pad_id, automaton.num_slots, most, longest
         self._weights = np.random.default_rng(0).uniform(1, 2, num_points)
+        self._largest_sum = LARGEST * float(self._weights.sum())
         self._ops: dict[int, list[tuple[int, str]]] = {}
         """[slot] tokens that leave two slots of its kind, with their ops."""
         self._told = 0
@@ -121,7 +124,8 @@ class KnownParts:
                 else:
                     needed = weighted @ self._values[stretch].T
                 lefts = self._table.take(_find_buckets(self._make_keys(needed, slot)))
-                allowed = np.abs(needed)
+                # Never infinite, so that what is not finite is not found.
+                allowed = np.minimum(np.abs(needed), self._largest_sum)
                 allowed *= PRECISION
                 allowed += TINY
                 needed -= self._sums.take(lefts)
@@ -157,7 +161,8 @@ class KnownParts:
         fresh = self._find_new(keys)
         known = values.take(numbers.take(fresh), 0)
         with np.errstate(invalid="ignore"):
-            is_usable = np.abs(known).max(1, initial=0.0) <= LARGEST
+            largest = np.abs(known).max(1, initial=0.0)
+        is_usable = (largest >= SMALLEST) & (largest <= LARGEST)
         fresh, known = fresh[is_usable], known[is_usable]
         new = self._cut_out(sentences, schedule, places.take(fresh), sizes)
         self._keep(new, known, keys.take(fresh))
@@ -176,10 +181,10 @@ class KnownParts:
         return Sentences(tokens, slots)
 
     def _find_new(self, keys: Keys) -> Indices:
-        """One of each key that is not known; of few more than one."""
+        """The first of each key that is not known; of few keys more than one."""
         buckets = _find_buckets(keys)
         table = np.empty(_BUCKETS, np.int32)
-        table[buckets] = np.arange(len(keys), dtype=np.int32)
+        table[buckets[::-1]] = np.arange(len(keys), dtype=np.int32)[::-1]
         chosen = table.take(buckets)
         is_new = (chosen == np.arange(len(keys))) | (keys.take(chosen) != keys)
         if len(self):

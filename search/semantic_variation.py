@@ -11,6 +11,8 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -207,25 +209,38 @@ class SemanticVariation:
         way[firsts] = codes.take(ops) * 2
         way[lasts[is_binary]] = codes.take(ops[is_binary]) * 2 + 1
         other[firsts[is_binary]], other[lasts[is_binary]] = lasts[is_binary], firsts[is_binary]
-        paths, owners = [places], [np.arange(len(places))]
-        while True:
-            following = above.take(paths[-1])
-            goes_on = (following >= 0).nonzero()[0]
-            if not len(goes_on):
-                break
-            paths.append(following[goes_on])
-            owners.append(owners[-1][goes_on])
+        steps = _find_steps(above, way, places)
         wanted = np.tile(self._outputs, (len(places), 1))
         with np.errstate(all="ignore"):
             # From the root down; where a path is shorter it begins later.
-            for below, mine in zip(paths[::-1], owners[::-1], strict=True):
-                ways = way.take(below)
-                others = schedule.numbers.take(other.take(below))
-                for number in np.unique(ways).tolist():
-                    if number < 0:  # a root
-                        continue
-                    here = (ways == number).nonzero()[0]
-                    inverse = self._inverses.get(number)
-                    rows = mine[here]
-                    wanted[rows] = np.nan if inverse is None else inverse(wanted[rows], values.take(others[here], 0))
+            for number, owners, below in steps:
+                inverse = self._inverses.get(number)
+                if inverse is None:
+                    wanted[owners] = np.nan
+                else:
+                    others = schedule.numbers.take(other.take(below))
+                    wanted[owners] = inverse(wanted.take(owners, 0), values.take(others, 0))
         return wanted
+
+
+def _find_steps(above: Indices, way: Indices, places: Indices) -> Iterator[tuple[int, Indices, Indices]]:
+    """The ways from the roots down to some places, the same ways of the same step together: way, which of the places
+    it leads to in the end, where it leads in this step."""
+    paths, owners = [places], [np.arange(len(places))]
+    while True:
+        following = above.take(paths[-1])
+        goes_on = (following >= 0).nonzero()[0]
+        if not len(goes_on):
+            break
+        paths.append(following[goes_on])
+        owners.append(owners[-1][goes_on])
+    below, owner = np.concatenate(paths[::-1]), np.concatenate(owners[::-1])
+    depth = np.repeat(np.arange(len(paths)), [len(path) for path in paths[::-1]])
+    ways = way.take(below)
+    is_step = ways >= 0  # no way leads to a root
+    depth, ways, below, owner = depth[is_step], ways[is_step], below[is_step], owner[is_step]
+    order = np.lexsort((ways, depth))
+    depth, ways, below, owner = depth[order], ways[order], below[order], owner[order]
+    begins = np.flatnonzero((np.diff(depth, prepend=-1) != 0) | (np.diff(ways, prepend=-1) != 0)).tolist()
+    for begin, end in pairwise([*begins, len(ways)]):
+        yield int(ways[begin]), owner[begin:end], below[begin:end]

@@ -76,6 +76,8 @@ class NichesOptions(PolicyOptions):
     """the part inside a new choice."""
     aimed: float = 0.15
     """Parents of aimed children a batch, as a share of it, where the task says what it wants of a program's values."""
+    aim_every: int = 2
+    """One of so many batches has aimed children."""
     completed: int = 8
     """Parents a batch of which a place is completed exactly, where two known parts can do that."""
     lifetime: int = 15000
@@ -91,6 +93,7 @@ class NichesOptions(PolicyOptions):
             "rank_power": (self.rank_power > 0, "give a number above 0"),
             "fresh": (0 <= self.fresh <= 1, "give a number from 0 to 1"),
             "aimed": (0 <= self.aimed <= 1, "give a number from 0 to 1"),
+            "aim_every": (self.aim_every >= 1, "give 1 or more"),
             "completed": (self.completed >= 1, "give 1 or more"),
             "lifetime": (self.lifetime >= 0, "give 0 or more"),
             **{name: (getattr(self, name) >= 0, "give 0 or more") for name in WAYS},
@@ -189,7 +192,9 @@ class Niches:
             number = int(options.fresh * count)
             groups.append((self._keep_new(self._take_pool(number), number), 1))
         missing = count - sum(len(group.tokens) for group, _ in groups)
-        if self._aim is not None and self._members is not None and missing > 0:
+        is_aimed = self._aim is not None and self._batches % options.aim_every == options.aim_every - 1
+        if is_aimed and self._members is not None and missing > 0:
+            assert self._aim is not None, "then it has a guide"
             guide, number = self._aim[1], round(options.aimed * count)
             fresh = self._take_pool(number // 3)
             aimed = join_sentences(fresh, self._pick(number - len(fresh.tokens)))
@@ -200,10 +205,10 @@ class Niches:
             if missing <= 0 or self._members is None:
                 break
             asked = int(SPARE * missing) + 16
-            for children, origin in self._breed(asked):
-                kept = self._keep_new(children, missing)
-                groups.append((kept, origin))
-                missing -= len(kept.tokens)
+            children, origins = self._breed(asked)
+            kept = self._find_new(children, missing)
+            groups += [(children.take(kept[origins[kept] == origin]), origin) for origin in (2, 3)]
+            missing -= len(kept)
         self._repeats = max(missing, 0)
         if missing > 0:  # nothing new is found: repeats are proposed, and count
             groups.append((self._draw_even(missing), 1))
@@ -284,8 +289,8 @@ class Niches:
         ranks = (draw(count) ** self._options.rank_power * self._sizes[niches]).astype(np.intp)
         return self._members.take(self._starts[niches] + ranks)
 
-    def _breed(self, count: int) -> list[tuple[Sentences, int]]:
-        """About so many children, with origins; some do not fit, so they are fewer."""
+    def _breed(self, count: int) -> tuple[Sentences, NDArray[np.uint8]]:
+        """About so many children in any order, with origins; some do not fit, so they are fewer."""
         shares = np.floor(np.cumsum(self._ways) * count + self._generator.random()).astype(np.intp)
         crossed, grown, shrunk, changed, inserted = np.diff(shares, prepend=0).tolist()
         variation = self._variation
@@ -294,13 +299,14 @@ class Niches:
         own = parents.take(np.arange(crossed + grown, crossed + grown + shrunk))
         donors = join_sentences(self._pick(crossed), self._take_pool(grown), own)
         grafted, is_child = variation.graft(parents, donors, shrinking=shrunk)
-        number = int(is_child[:crossed].sum())
-        return [
-            (grafted.take(np.arange(number)), 3),
-            (grafted.take(np.arange(number, len(grafted.tokens))), 2),
-            (variation.change(self._pick(changed))[0], 2),
-            (variation.insert(self._pick(inserted), self._take_pool(inserted))[0], 2),
-        ]
+        changes, _ = variation.change(self._pick(changed))
+        insertions, _ = variation.insert(self._pick(inserted), self._take_pool(inserted))
+        children = join_sentences(grafted, changes, insertions)
+        origins = np.full(len(children.tokens), 2, np.uint8)
+        origins[: int(is_child[:crossed].sum())] = 3
+        # Shuffled, so that each way has its share of the first ones.
+        order = self._generator.permutation(len(origins))
+        return children.take(order), origins[order]
 
     # --- who lives ----------------------------------------------------------------------------------------------------
 
