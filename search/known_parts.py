@@ -42,6 +42,8 @@ class KnownParts:
 
     sentences: Sentences
     """Each part with the slots that its tokens fill."""
+    values: Array
+    """[part, point] what each comes to."""
     lengths: Indices
     """[part] number of tokens."""
     stretches: dict[int, slice]
@@ -63,7 +65,7 @@ class KnownParts:
         """[slot] tokens that leave two slots of its kind, with their ops."""
         self._told = 0
         self.sentences = Sentences(np.empty((0, longest), np.int16), np.empty((0, longest), np.int16))
-        self._values = np.empty((0, num_points))
+        self.values = np.empty((0, num_points))
         self._keys, self._ages = np.empty(0, np.int64), np.empty(0, np.intp)
         self._sizes = np.empty(0, np.int16)
         self._room = np.empty(0)
@@ -81,10 +83,10 @@ class KnownParts:
         """What follows from the parts."""
         self.lengths = self.sentences.lengths()
         self._sorted_keys = np.sort(self._keys)
-        self._half_squares = np.einsum("ij,ij->i", self._values, self._values) / 2
-        self._sums = self._values @ self._weights
+        self._half_squares = np.einsum("ij,ij->i", self.values, self.values) / 2
+        self._sums = self.values @ self._weights
         with np.errstate(divide="ignore", over="ignore"):
-            self._inverted = 1 / self._values
+            self._inverted = 1 / self.values
         slots = self.sentences.slots[:, 0]
         bounds = np.searchsorted(slots, np.arange(self._num_slots + 1)).tolist()
         self.stretches = {slot: slice(begin, end) for slot, (begin, end) in enumerate(pairwise(bounds)) if end > begin}
@@ -95,7 +97,7 @@ class KnownParts:
 
     def distances(self, wanted: Array, stretch: slice) -> Array:
         """[row, part] half the squared distances of values to [row, point], but for a number a row; reused."""
-        values = self._values[stretch]
+        values = self.values[stretch]
         size = len(wanted) * len(values)
         if len(self._room) < size:
             self._room = np.empty(size)
@@ -122,7 +124,7 @@ class KnownParts:
                 elif op == "mul":
                     needed = weighted @ self._inverted[stretch].T
                 else:
-                    needed = weighted @ self._values[stretch].T
+                    needed = weighted @ self.values[stretch].T
                 lefts = self._table.take(_find_buckets(self._make_keys(needed, slot)))
                 # Never infinite, so that what is not finite is not found.
                 allowed = np.minimum(np.abs(needed), self._largest_sum)
@@ -208,7 +210,7 @@ class KnownParts:
         slots = np.concatenate((self.sentences.slots[:, 0], new.slots[:, 0])).take(stays)
         stays = stays[np.argsort(slots, kind="stable")]
         self.sentences = join_sentences(self.sentences, new).take(stays)
-        self._values = np.concatenate((self._values, values)).take(stays, 0)
+        self.values = np.concatenate((self.values, values)).take(stays, 0)
         self._keys = np.concatenate((self._keys, keys)).take(stays)
         self._sizes, self._ages = sizes.take(stays), ages.take(stays)
         self._told += 1
@@ -227,12 +229,12 @@ class KnownParts:
 
     def state_dict(self) -> dict[str, Tensor]:
         """The parts and how old they are, by the names PART_NAMES."""
-        parts = *self.sentences, self._values, self._keys, self._ages, np.array(self._told)
+        parts = self.sentences.tokens, self.sentences.slots, self.values, self._keys, self._ages, np.array(self._told)
         return {name: torch.tensor(part) for name, part in zip(PART_NAMES, parts, strict=True)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from `state_dict`."""
-        tokens, slots, self._values, self._keys, self._ages, told = (state[name].numpy().copy() for name in PART_NAMES)
+        tokens, slots, self.values, self._keys, self._ages, told = (state[name].numpy().copy() for name in PART_NAMES)
         self.sentences, self._told = Sentences(tokens, slots), int(told)
         self._sizes = (self.sentences.lengths() + _count_kinds(tokens, self._pad_id)).astype(np.int16)
         self._index()
