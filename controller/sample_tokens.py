@@ -1,8 +1,8 @@
 """The tokens of many samples and nothing else: for searches that score thousands of sentences and learn from few.
 
-`sample_rollout` keeps what the network saw at each step, of all sequences to the end of the longest. Here sequences
-leave the batch soon after they end, nothing is kept but tokens, and a step of the network is few calls into memory of
-its own; what the few that teach saw is found again by `replay`.
+`sample_rollout` keeps distributions of all sequences to the end of the longest. Here sequences leave the batch soon
+after they end, and a step of the network is few calls into memory of its own. Nothing is kept but tokens and, for the
+few that teach, what the network saw (`StepRecord`).
 
 All squashing is by one function, as tanh(x) = 2 sigmoid(2x) - 1: the factors are folded into the weights, the cell is
 kept as 2c and the hidden state as h / 2.
@@ -10,7 +10,7 @@ kept as 2c and the hidden state as h / 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 from dslc.automaton.batch import BatchRuntime
 from dslc.controller.policy import FEATURES, RecurrentPolicy
 from dslc.controller.presets import Input
-from dslc.controller.rollout import draw_tokens, sample_rollout
+from dslc.controller.rollout import Steps, draw_tokens, sample_rollout
 
 MOST_JOINED = 1024
 """Rows of a table of what several inputs add to the gates together."""
@@ -31,8 +31,41 @@ LEAVING = 0.2
 """Share of the batch that has ended when those sequences leave it."""
 
 
+class StepRecord:
+    """What a policy saw on the way to sequences that are sampled together."""
+
+    def __init__(self, policy: RecurrentPolicy, count: int) -> None:
+        # After the end row 0 stands, which allows padding only, so that nothing there has a gradient.
+        self._inputs = np.zeros((policy.budget, count, len(FEATURES)), np.int32)
+        self._rows = np.zeros((policy.budget, count), np.int32)
+        self._pad_id = policy.automaton.pad_id
+
+    def write(self, position: int, alive: NDArray[np.intp], inputs: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
+        """One step of the sequences that are in the batch."""
+        self._inputs[position, alive], self._rows[position, alive] = inputs, rows
+
+    def steps(self, tokens: NDArray[np.int16], chosen: Sequence[int]) -> Steps:
+        """The steps of some of the sequences [count, budget], cut after the longest of them."""
+        index = np.array(chosen, np.intp)
+        lengths = (tokens[index] != self._pad_id).sum(1)
+        time = int(lengths.max(initial=0))
+        return Steps(
+            torch.from_numpy(tokens[index, :time].astype(np.int32)),
+            torch.from_numpy(lengths),
+            torch.from_numpy(self._inputs[:time, index].transpose(1, 0, 2).copy()),
+            torch.from_numpy(self._rows[:time, index].T.copy()),
+        )
+
+
+def can_record(policy: RecurrentPolicy) -> bool:
+    """Whether sequences leave the batch and a `StepRecord` can be written: on a CPU, of spaces that count nothing."""
+    return policy.device.type == "cpu" and policy.automaton.heads is None and policy.automaton.registers is None
+
+
 @torch.no_grad()
-def sample_tokens(policy: RecurrentPolicy, count: int, generator: torch.Generator) -> NDArray[np.int16]:
+def sample_tokens(
+    policy: RecurrentPolicy, count: int, generator: torch.Generator, record: StepRecord | None = None
+) -> NDArray[np.int16]:
     """Independent sequences [count, budget] from the policy, filled up with the padding id.
 
     As `sample_rollout` draws them, but with other random numbers.
@@ -41,10 +74,11 @@ def sample_tokens(policy: RecurrentPolicy, count: int, generator: torch.Generato
         policy: Where they come from.
         count: How many.
         generator: On the policy's device; all randomness comes from it.
+        record: Filled, if there is one; only where `can_record`.
     """
     automaton = policy.automaton
     out = np.full((policy.budget, count), automaton.pad_id, np.int16)
-    if policy.device.type != "cpu" or automaton.heads is not None or automaton.registers is not None:
+    if not can_record(policy):
         tokens = sample_rollout(policy, count, generator).tokens.t().cpu().numpy()
         out[: len(tokens)] = tokens
         return np.ascontiguousarray(out.T)
@@ -53,7 +87,10 @@ def sample_tokens(policy: RecurrentPolicy, count: int, generator: torch.Generato
     alive = np.arange(count)
     previous = np.full(count, automaton.pad_id, np.int32)
     for position in range(policy.budget):
-        logits = network.step(runtime.features(previous), position, runtime.rows())
+        features, rows = runtime.features(previous), runtime.rows()
+        if record is not None:
+            record.write(position, alive, features, rows)
+        logits = network.step(features, position, rows)
         draws = torch.rand((len(alive), 1), generator=generator)
         previous = draw_tokens(torch.softmax(logits, -1), draws).numpy()
         runtime.advance(previous)

@@ -73,8 +73,9 @@ class BatchEvaluator:
                 low = ops[0][2]
                 for place, gathered in enumerate(self._gathered):
                     # Those with so many operands stand first.
-                    high = max((end for _, code, _, end in ops if self._arity[code] > place), default=low)
-                    if high > low:
+                    ends = [end for _, code, _, end in ops if self._arity[code] > place]
+                    if ends:
+                        high = ends[-1]
                         values.take(schedule.operands[place, low:high], 0, gathered[: high - low], "clip")
                 for _, code, begin, end in ops:
                     meaning = self._meanings[code]

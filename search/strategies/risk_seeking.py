@@ -16,7 +16,6 @@ from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, keep_best, priority_queue_loss, risk_seeking_loss
 from dslc.search.outcome import ORIGINS, Candidate
 from dslc.search.row_hash import RowHash
-from dslc.search.rows import unpad_rows
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import make_learner
 from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
@@ -92,7 +91,7 @@ class RiskSeeking:
         asked, self._asked = self._asked, None
         self._queue.push_rows(asked, rewards, self._pad)
         kept, advantages = keep_best(torch.from_numpy(rewards).to(self._learner.policy.device), self._options.epsilon)
-        steps = self._learner.record(unpad_rows(asked[kept], self._pad))
+        steps = self._learner.record_rows(asked, kept)
         distinct = len(np.unique(self._hash.keys(asked))) / len(asked)
         return self._learn(steps, advantages, float(rewards[kept].min()), len(rewards), distinct)
 

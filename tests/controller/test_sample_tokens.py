@@ -8,7 +8,7 @@ import torch
 
 from dslc.automaton.batch import BatchRuntime
 from dslc.controller import replay, sample_rollout, score_rollout
-from dslc.controller.sample_tokens import sample_tokens
+from dslc.controller.sample_tokens import StepRecord, sample_tokens
 from tests.controller.small_spaces import FORCED, LISTS, MENUS, SIZES, TREES, list_sentences, make_policy, make_space
 
 SAMPLES = 15_000
@@ -55,6 +55,26 @@ def test_the_same_generator_state_gives_the_same_sample() -> None:
     first, same, other = (sample_tokens(policy, 60, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("preset", ["small", "dso"])
+def test_the_record_is_what_replaying_gives(preset: str) -> None:
+    policy = make_policy(make_space(TREES, 40), preset, shake=1.0)
+    record = StepRecord(policy, 80)
+    tokens = sample_tokens(policy, 80, torch.Generator().manual_seed(4), record)
+    chosen = [3, 70, 11, 12]
+    found = record.steps(tokens, chosen)
+    pad = policy.automaton.pad_id
+    wanted = replay(policy, [[token for token in tokens[row].tolist() if token != pad] for row in chosen])
+    live = wanted.is_token
+    assert found.tokens.equal(wanted.tokens)
+    assert found.lengths.equal(wanted.lengths)
+    assert found.inputs[live].equal(wanted.inputs[live])
+    assert found.rows[live].equal(wanted.rows[live])
+    with torch.no_grad():
+        scores = [score_rollout(policy, steps) for steps in (found, wanted)]
+    assert scores[0].log_probs.equal(scores[1].log_probs)
+    assert scores[0].entropies.equal(scores[1].entropies)
 
 
 def test_a_runtime_goes_on_with_some_of_its_sequences() -> None:
