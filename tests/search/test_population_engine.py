@@ -97,7 +97,7 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     monkeypatch.setattr(FitTask, "population", population)
 
 
-@pytest.mark.parametrize("strategy", ["niches", "policy_gradient", "evolution"])
+@pytest.mark.parametrize("strategy", ["niches", "risk_seeking", "policy_gradient", "evolution"])
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9])
 def test_a_crash_changes_nothing(
     strategy: str, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
