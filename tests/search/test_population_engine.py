@@ -91,7 +91,7 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
                 raise _Crash
             return score(*arguments)
 
-        scorer._rewards = rewards  # type: ignore[method-assign]
+        scorer._rewards = rewards  # type: ignore[method-assign, assignment]
         return scorer
 
     monkeypatch.setattr(FitTask, "population", population)
