@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.program.elementwise import Apply, Constant, ElementwiseTables, Input
-from dslc.program.evaluate_batch import Scheduler
 from dslc.program.ops import OPS
+from dslc.program.schedule_batch import Scheduler
 
 
 class TorchBatchEvaluator:

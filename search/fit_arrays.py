@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dslc.program.elementwise import compile_elementwise
-from dslc.program.evaluate_batch import BatchEvaluator, Schedule
+from dslc.program.evaluate_batch import BatchEvaluator
+from dslc.program.schedule_batch import Schedule
 from dslc.search.read_points import Points
 from dslc.space import Space
 
@@ -34,27 +35,25 @@ class FitArrays:
 
     def __call__(self, tokens: NDArray[np.integer[Any]]) -> Array:
         """As `score`, but NaN where a value is not finite: such a program has failed."""
-        values, places = self._compute(tokens)
-        return np.where(np.isfinite(values).all(1), self._rewards(values), np.nan)[places]
+        return self._rewards(tokens, np.nan)
 
     def score(self, tokens: NDArray[np.integer[Any]]) -> Array:
         """Rewards [sentence] of sentences [sentence, time], filled up with V behind their ends."""
-        values, places = self._compute(tokens)
-        return self._rewards(values)[places]
+        return self._rewards(tokens, 0.0)
 
-    def _compute(self, tokens: NDArray[np.integer[Any]]) -> tuple[Array, NDArray[np.intp]]:
-        """Each value once, since programs that mean the same share it, and which is that of each sentence."""
-        used = int((tokens != self.evaluator.tables.lowering.automaton.pad_id).sum(1).max(initial=0))
-        self.schedule = self.evaluator.schedule(tokens[:, :used])
+    def _rewards(self, tokens: NDArray[np.integer[Any]], failed: float) -> Array:
+        self.schedule = self.evaluator.schedule(tokens)
         self.values = self.evaluator.compute(self.schedule)
-        numbers, places = np.unique(self.schedule.roots, return_inverse=True)
-        return self.values.take(numbers, 0), places
-
-    def _rewards(self, values: Array) -> Array:
+        # Points are the first axis here, so that what is summed over them are few long rows.
+        values = self.values.take(self.schedule.roots, 0).T.copy()
+        is_finite = np.isfinite(values).all(0)
         with np.errstate(all="ignore"):
-            residuals = np.abs(values - self.outputs)
-            largest = residuals.max(1)
+            residuals = values
+            residuals -= self.outputs[:, None]
+            np.abs(residuals, out=residuals)
+            largest = residuals.max(0)
             # Scaled, since the square of a large residual may be past the largest float.
-            residuals /= np.where(largest > 0, largest, 1.0)[:, None]
-            errors = largest * np.sqrt(np.einsum("ij,ij->i", residuals, residuals) / values.shape[1]) / self._spread
-            return np.where(np.isfinite(values).all(1), 1 / (1 + errors), 0.0)
+            residuals /= np.where(largest > 0, largest, 1.0)
+            np.square(residuals, out=residuals)
+            errors = largest * np.sqrt(residuals.sum(0) / len(residuals)) / self._spread
+            return np.where(is_finite, 1 / (1 + errors), failed)

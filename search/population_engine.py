@@ -22,7 +22,8 @@ from dslc.search.outcome import ORIGINS, Candidate, Outcome, Strategy, Task
 from dslc.search.population_record import NOT_FINITE, Population, pack_tokens, sentence_keys
 from dslc.search.population_task import Scorer, score_population
 from dslc.search.progress import Callback
-from dslc.search.search_arrays import ArrayStrategy, pad_rows
+from dslc.search.rows import pad_rows
+from dslc.search.search_arrays import AimedStrategy, ArrayStrategy
 from dslc.search.store import Evaluation, RunStore, Sample
 
 if TYPE_CHECKING:
@@ -62,9 +63,8 @@ class PopulationEngine(Engine):
         self._control: tuple[int, Tokens] | None = None  # the last block that was drawn
         self._pad = len(space.vocabulary)
         self._has_told_of_difference = False
-        aim = getattr(strategy, "aim_at", None)
-        if aim is not None and isinstance(scorer, FitArrays):
-            aim(scorer)
+        if isinstance(strategy, AimedStrategy) and isinstance(scorer, FitArrays):
+            strategy.aim_at(scorer)
 
     def _run_batch(self) -> None:
         counters = self.ledger.counters
@@ -87,7 +87,7 @@ class PopulationEngine(Engine):
             began = time.perf_counter()
             # The control first: a strategy that aims looks at how its own sentences were scored, all of them.
             control_rewards = self._score(control)
-            is_aimed = isinstance(self.strategy, ArrayStrategy)
+            is_aimed = isinstance(self.strategy, AimedStrategy)
             own_rewards = score_population(self.scorer, own) if is_aimed else self._score(own)
             counters.population_seconds += time.perf_counter() - began
         population = self._record(

@@ -9,8 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.search.fit_arrays import FitArrays
 from dslc.search.outcome import Strategy
 from dslc.search.row_hash import RowHash
+from dslc.search.rows import pad_rows
 from dslc.space import Space
 
 Array = NDArray[np.float64]
@@ -36,6 +38,14 @@ class ArrayStrategy(Protocol):
 
     def origins(self) -> NDArray[np.uint8]:
         """Where they come from, as places in `dslc.search.outcome.ORIGINS`."""
+
+
+@runtime_checkable
+class AimedStrategy(Protocol):
+    """An `ArrayStrategy` that can look at how its sentences were scored."""
+
+    def aim_at(self, arrays: FitArrays) -> None:
+        """From now on; every batch of its own, repeats too, has to be the last that these scored."""
 
 
 class Recorder(Protocol):
@@ -91,8 +101,7 @@ def search_arrays(
         count = min(batch, evaluations - told)
         if isinstance(strategy, ArrayStrategy):
             tokens = strategy.ask_tokens(count)
-            rewards = task.score(tokens)
-            memory.distinct += len(tokens)
+            rewards = memory.score_all(tokens) if isinstance(strategy, AimedStrategy) else memory.score(tokens)
             origins = strategy.origins()
             strategy.tell_rewards(rewards)
         else:
@@ -119,14 +128,6 @@ def search_arrays(
 _ORIGINS = {"policy": 0, "uniform": 1, "mutation": 2, "crossover": 3}
 
 
-def pad_rows(rows: list[tuple[int, ...]], pad: int) -> Tokens:
-    """Sentences as [sentence, time], filled up with `pad` behind their ends."""
-    lengths = np.array([len(row) for row in rows])
-    table = np.full((len(rows), int(lengths.max(initial=1))), pad, np.int16)
-    table[np.arange(table.shape[1]) < lengths[:, None]] = [token for row in rows for token in row]
-    return table
-
-
 def _sentence(row: Tokens, pad: int) -> tuple[int, ...]:
     return tuple(token for token in row.tolist() if token != pad)
 
@@ -139,6 +140,11 @@ class _Memory:
         self._task = task
         self._rewards: dict[int, float] = {}
         self.distinct = 0
+
+    def score_all(self, tokens: Tokens) -> Array:
+        """Of a strategy that proposes nothing twice as long as it finds something new."""
+        self.distinct += len(tokens)
+        return self._task.score(tokens)
 
     def score(self, tokens: Tokens) -> Array:
         keys = self._hash.keys(tokens).tolist()

@@ -99,6 +99,20 @@ class BatchRuntime:
             self._opened.fill(self.automaton.pad_id)
             self._packed_stack.fill(self._packed[0] if self.batch_size else 0)
 
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Goes on with some of the sequences, in this order; not in a space that counts nodes."""
+        assert self._counters is None, "counted nodes stay with all sequences"
+        self.batch_size = len(rows)
+        # Pointers are places of the flat stacks, which stay as they are.
+        self._bottom, self._pointer = self._bottom.take(rows), self._pointer.take(rows)
+        self._top, self._slack = self._top.take(rows), self._slack.take(rows)
+        self._cell, self._row, self._value, self._run = (np.empty(len(rows), np.intp) for _ in range(4))
+        self._ends, self._opens = self._ends[: len(rows)], self._opens[: len(rows)]
+        self._narrow_row, self._mask = self._narrow_row[: len(rows)], self._mask[: len(rows)]
+        if self.track:
+            self._relatives, self._opened = self._relatives.take(rows, 0), self._opened[: len(rows)]
+            self._packed, self._packed_opened = (pair.view(np.int64)[:, 0] for pair in (self._relatives, self._opened))
+
     # --- state: new arrays ------------------------------------------------------------------------------------------
 
     @property

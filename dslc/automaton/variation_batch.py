@@ -29,10 +29,15 @@ class Sentences(NamedTuple):
     """[sentence, budget]."""
     slots: Ids
     """[sentence, budget] the slot that each token fills, -1 behind the end."""
+    ends: Ids | None = None
+    """[sentence, budget] where the part that begins there ends; None where that is not known (see `mark_ends`)."""
 
     def take(self, rows: NDArray[Any]) -> Sentences:
         """Some of the sentences."""
-        return Sentences(self.tokens[rows], self.slots[rows])
+        if rows.dtype == np.bool_:
+            rows = np.flatnonzero(rows)
+        ends = None if self.ends is None else self.ends.take(rows, 0)
+        return Sentences(self.tokens.take(rows, 0), self.slots.take(rows, 0), ends)
 
     def lengths(self) -> Indices:
         """[sentence] number of tokens."""
@@ -41,7 +46,12 @@ class Sentences(NamedTuple):
 
 def join_sentences(*groups: Sentences) -> Sentences:
     """All of them, one group after the other."""
-    return Sentences(np.concatenate([g.tokens for g in groups]), np.concatenate([g.slots for g in groups]))
+    ends = [group.ends for group in groups if group.ends is not None]
+    return Sentences(
+        np.concatenate([group.tokens for group in groups]),
+        np.concatenate([group.slots for group in groups]),
+        np.concatenate(ends) if len(ends) == len(groups) else None,
+    )
 
 
 class BatchVariation:
@@ -57,6 +67,7 @@ class BatchVariation:
         left = np.array([len(run) for run in runs], np.int16)[automaton.run].reshape(num_slots, width)
         is_choice = (automaton.extra < NO_CHOICE).reshape(num_slots, width)
         self._width = width
+        self._num_start_slots = len(self._run_slots(automaton.start_position))
         self._more = np.append(left - 1, np.zeros((1, width), np.int16), 0).ravel()
         """[slot * width + token, and a last row behind the end] by how much it raises the number of open slots."""
         run_of = automaton.run.reshape(num_slots, width)
@@ -102,43 +113,60 @@ class BatchVariation:
         found = self._wraps[slot, : self._num_wraps[slot]].tolist()
         return [token for token, place, number in found if number == 2 and place == 0]
 
+    def mark_ends(self, sentences: Sentences) -> Sentences:
+        """With the ends of all parts: of sentences that are parents again and again."""
+        count = len(sentences.tokens)
+        growth = self._more.take(self._cells(sentences)).T
+        # [missing + 1, sentence] the next column to the right before which so many slots are open, and one more.
+        missing = np.zeros((self.budget + 1, count), np.intp)
+        np.cumsum(growth, 0, out=missing[1:])
+        missing += self._num_start_slots
+        missing *= count
+        missing += np.arange(count)
+        nearest = np.empty(int(missing.max(initial=0)) + count + 1, np.int16)
+        ends = np.empty((self.budget, count), np.int16)
+        nearest[missing[self.budget]] = self.budget
+        for column in range(self.budget - 1, -1, -1):
+            nearest.take(missing[column] - count, None, ends[column], "clip")
+            nearest[missing[column]] = column
+        return sentences._replace(ends=np.ascontiguousarray(ends.T))
+
     # --- children ---------------------------------------------------------------------------------------------------
 
-    def graft(self, parents: Sentences, donors: Sentences) -> tuple[Sentences, Flags]:
+    def graft(self, parents: Sentences, donors: Sentences, *, shrinking: int = 0) -> tuple[Sentences, Flags]:
         """Each parent with one part, drawn evenly, replaced by a part of its donor for the same slot.
 
         The part of the donor is drawn evenly. Subtree crossover (koza1992) with slots for types; with fresh donors,
-        subtree mutation. Also gives which are children: a donor may have no such part, or the child be over the budget.
+        subtree mutation. The last `shrinking` parents, which have to be their own donors, have it replaced by a part
+        inside it. Also gives which are children: a donor may have no such part, or the child be over the budget.
         """
         begins, ends = self._draw_parts(parents)
         slots = parents.slots[_rows(begins), begins]
-        froms, has = self._draw_true(donors.slots == slots[:, None])
+        is_same = donors.slots == slots[:, None]
+        if shrinking:
+            columns = np.arange(self.budget)
+            is_same[-shrinking:] &= (columns > begins[-shrinking:, None]) & (columns < ends[-shrinking:, None])
+        froms, has = self._draw_true(is_same)
         tos = self._find_ends(donors, froms)
         zero = np.zeros_like(begins)
         return self.join(parents, donors, has, (0, zero, begins), (1, froms, tos), (0, ends, parents.lengths()))
 
     def shrink(self, parents: Sentences) -> tuple[Sentences, Flags]:
         """Each parent with one part replaced by a part of the same slot inside it."""
-        begins, ends = self._draw_parts(parents)
-        slots = parents.slots[_rows(begins), begins]
-        columns = np.arange(self.budget)
-        inside = (columns > begins[:, None]) & (columns < ends[:, None])
-        froms, has = self._draw_true((parents.slots == slots[:, None]) & inside)
-        tos = self._find_ends(parents, froms)
-        zero = np.zeros_like(begins)
-        return self.join(parents, parents, has, (0, zero, begins), (1, froms, tos), (0, ends, parents.lengths()))
+        return self.graft(parents, parents, shrinking=len(parents.tokens))
 
     def change(self, parents: Sentences) -> tuple[Sentences, Flags]:
         """Each parent with one token replaced by another of its slot that leaves the same run."""
-        lengths = parents.lengths()
-        places = self._draw_below(lengths)
+        places = self._draw_below(parents.lengths())
         rows = _rows(places)
         cells = parents.slots[rows, places].astype(np.intp) * self._width + parents.tokens[rows, places]
         count = self._num_twins[cells]
         drawn = self._twins[cells, self._draw_below(np.maximum(count, 1))]
-        tokens = parents.tokens.copy()
-        tokens[rows, places] = np.where(count > 0, drawn, tokens[rows, places])
-        return Sentences(tokens, parents.slots), count > 0
+        is_child = count > 0
+        rows = np.flatnonzero(is_child)
+        tokens = parents.tokens.take(rows, 0)
+        tokens[_rows(rows), places.take(rows)] = drawn.take(rows)
+        return Sentences(tokens, parents.slots.take(rows, 0)), is_child
 
     def insert(self, parents: Sentences, donors: Sentences) -> tuple[Sentences, Flags]:
         """Each parent with one part put inside a new choice of its slot, beside one of its donor if it leaves two."""
@@ -188,40 +216,48 @@ class BatchVariation:
 
     def _find_ends(self, sentences: Sentences, begins: Indices) -> Indices:
         """Behind the parts that begin there: the first place with fewer slots open than at the beginning."""
-        cells = sentences.slots.astype(np.intp)
-        cells *= self._width
-        cells += sentences.tokens
-        # Behind the end the slot is -1; the table's last row is met from behind.
-        cells[sentences.slots < 0] = len(self._more) - 1
-        growth = np.cumsum(self._more.take(cells), 1, dtype=np.int16)
         rows = _rows(begins)
+        if sentences.ends is not None:
+            return sentences.ends[rows, begins].astype(np.intp)
+        growth = np.cumsum(self._more.take(self._cells(sentences)), 1, dtype=np.int16)
         at = np.where(begins > 0, growth[rows, begins - 1], 0)
         is_closed = (growth < at[:, None]) & (np.arange(self.budget) >= begins[:, None])
         return np.asarray(is_closed.argmax(1)) + 1
 
+    def _cells(self, sentences: Sentences) -> Indices:
+        """[sentence, budget] slot * width + token, and behind the end the last row of `_more`."""
+        cells = sentences.slots.astype(np.intp)
+        cells *= self._width
+        cells += sentences.tokens
+        np.putmask(cells, sentences.slots < 0, len(self._more) - 1)
+        return cells
+
     def join(
         self, parents: Sentences, donors: Sentences, is_child: Flags, *stretches: tuple[int, Indices, Indices]
     ) -> tuple[Sentences, Flags]:
-        """Children of stretches of parents (0) and donors (1), each from a column to before another."""
-        count = len(is_child)
+        """Children of stretches of parents (0) and donors (1), each from a column to before another.
+
+        Gives those where `is_child` that are within the budget, and which these are.
+        """
+        total = sum(ends - begins for _, begins, ends in stretches)
+        is_child = is_child & (total <= self.budget)
+        rows = np.flatnonzero(is_child)
         columns = np.arange(self.budget)
-        row_starts = np.arange(count) * self.budget
-        donor_starts = count * self.budget + np.arange(count) * donors.tokens.shape[1]
-        source = np.full((count, self.budget), -1, np.intp)
-        done = np.zeros(count, np.intp)
+        begin_of_donors = parents.tokens.size
+        row_starts = (rows * self.budget, begin_of_donors + rows * donors.tokens.shape[1])
+        source = np.empty((len(rows), self.budget), np.intp)
+        done = np.zeros(len(rows), np.intp)
         for owner, begins, ends in stretches:
-            first = begins - done + (donor_starts if owner else row_starts)
+            begins, ends = begins.take(rows), ends.take(rows)
+            first = begins - done + row_starts[owner]
             np.copyto(source, columns + first[:, None], where=columns >= done[:, None])
-            done = done + ends - begins
-        end = count * self.budget + donors.tokens.size
-        source[columns >= done[:, None]] = end
+            done += ends - begins
+        np.putmask(source, columns >= done[:, None], begin_of_donors + donors.tokens.size)
         tokens = np.concatenate(
             (parents.tokens.ravel(), donors.tokens.ravel(), [self.automaton.pad_id]), dtype=np.int16
         )
         slots = np.concatenate((parents.slots.ravel(), donors.slots.ravel(), [-1]), dtype=np.int16)
-        return Sentences(tokens.take(source, mode="clip"), slots.take(source, mode="clip")), is_child & (
-            done <= self.budget
-        )
+        return Sentences(tokens.take(source, mode="clip"), slots.take(source, mode="clip")), is_child
 
 
 def _rows(columns: Indices) -> Indices:

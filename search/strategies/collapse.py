@@ -43,7 +43,10 @@ class CollapseWatch:
             entropy: Of the policy, in nats a sentence.
             told: Evaluations so far, of the batch too.
         """
-        share = len(set(sentences)) / max(len(sentences), 1)
+        return self.has_collapsed_to(len(set(sentences)) / max(len(sentences), 1), entropy, told)
+
+    def has_collapsed_to(self, share: float, entropy: float, told: int) -> bool:
+        """As `has_collapsed`, of the share of distinct sentences in the last batch."""
         looks_collapsed = min(share, entropy) < self._below and told < self._until
         self._running = self._running + 1 if looks_collapsed else 0
         if self._running < PATIENCE:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.automaton.starting import StartingTable
@@ -14,8 +16,10 @@ from dslc.controller.masking import masked_log_softmax
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
 from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout, select_steps
+from dslc.controller.sample_tokens import StepRecord, can_record, sample_tokens
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
+from dslc.search.rows import unpad_rows
 from dslc.search.strategies.options import bad_value
 from dslc.search.strategies.policy_options import PolicyOptions
 from dslc.search.strategies.start_options import choose_table
@@ -48,6 +52,7 @@ class PolicyLearner:
         self._generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
         # So as not to walk the automaton twice; no part of the state, since `replay` gives the same.
         self._sampled: tuple[tuple[tuple[int, ...], ...], Steps] | None = None
+        self._sampled_tokens: tuple[NDArray[np.int16], StepRecord] | None = None
         self._recorded: dict[tuple[tuple[int, ...], ...], Steps] = {}
 
     def sample(self, count: int) -> list[Candidate]:
@@ -57,6 +62,19 @@ class PolicyLearner:
         self._sampled = (tuple(sequences), rollout.steps)
         log_probs = rollout.log_probs.sum(1).tolist()
         return [Candidate(tokens, log_prob) for tokens, log_prob in zip(sequences, log_probs, strict=True)]
+
+    def sample_tokens(self, count: int) -> NDArray[np.int16]:
+        """Independent samples of the policy [count, budget], filled up with V; of many the cheapest way."""
+        record = StepRecord(self.policy, count) if can_record(self.policy) else None
+        tokens = sample_tokens(self.policy, count, self._generator, record)
+        self._sampled_tokens = None if record is None else (tokens, record)
+        return tokens
+
+    def record_rows(self, tokens: NDArray[np.int16], chosen: Sequence[int]) -> Steps:
+        """What the policy saw on the way to the chosen rows; nothing is walked if `sample_tokens` gave this array."""
+        if self._sampled_tokens is not None and self._sampled_tokens[0] is tokens:
+            return self._sampled_tokens[1].steps(tokens, chosen)
+        return replay(self.policy, unpad_rows(tokens[np.array(chosen, np.intp)], self.policy.automaton.pad_id))
 
     def record(self, *groups: Sequence[tuple[int, ...]]) -> Steps:
         """What the policy saw on the way to these sequences, the groups one after the other in one batch."""

@@ -7,7 +7,6 @@ For spaces whose programs cost microseconds: batches of hundreds, no object a se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,88 +15,32 @@ from numpy.typing import NDArray
 
 from dslc.automaton.uniform import Lengths
 from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
-from dslc.controller.rollout import Steps, replay, sample_rollout, select_steps
+from dslc.controller.sample_tokens import sample_tokens
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.fit_arrays import FitArrays
+from dslc.search.known_parts import PART_NAMES
 from dslc.search.losses import entropy, keep_best, risk_seeking_loss
 from dslc.search.outcome import Candidate
 from dslc.search.row_hash import RowHash
-from dslc.search.semantic_variation import GUIDE_PARTS, SemanticVariation
+from dslc.search.rows import unpad_rows
+from dslc.search.semantic_variation import SemanticVariation
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import derive_seed, make_learner
-from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
+from dslc.search.strategies.niches_options import WAYS, NichesOptions
 from dslc.space import Space
 
 POOL = 4096
 """Sentences drawn at random at a time, of which parts are donors of mutations."""
 POOL_USES = 8
 """Times that a sentence of the pool is used on average before the pool is drawn anew."""
+SPARE = 2.0
+"""Children made for each that is missing, since many are over the budget or known already."""
 MOST_ROUNDS = 6
 """Rounds of breeding for one batch, where many children are known already."""
 DIGITS = 9
 """Decimals to which the rewards of two sentences are equal: then they are taken to mean the same."""
 ORIGINS = ("policy", "uniform", "mutation", "crossover")
 """Origins of sentences by number."""
-
-
-@dataclass(frozen=True, slots=True)
-class NichesOptions(PolicyOptions):
-    """Options of `niches`."""
-
-    preset: str = "dso"
-    """Controller: one of `dslc.controller.PRESETS`."""
-    generations: int = 9
-    """Batches of children after each batch of the policy."""
-    has_policy: int = 1
-    """0: children and random sentences only."""
-    epsilon: float = 0.05
-    """Share of the policy's batch that teaches. Source: dso."""
-    entropy_weight: float = 0.005
-    """Times the summed entropy of a sequence, nats. Source: dso."""
-    niche: int = 40
-    """Sentences of one length that live."""
-    rank_power: float = 1.0
-    """A parent is the member of rank niche * u ** rank_power of its length, u even in [0, 1): 1 makes all alike."""
-    fresh: float = 0.05
-    """Share of a batch that is drawn at random, lengths evenly."""
-    crossover: float = 4.0
-    """Weights of the five ways to make a child: a part of another parent in place of one's own,"""
-    growth: float = 3.0
-    """a part of a random sentence in its place,"""
-    shrinking: float = 1.0
-    """a part inside it in its place,"""
-    change: float = 1.0
-    """another choice that leaves the same slots,"""
-    insertion: float = 2.0
-    """the part inside a new choice."""
-    aimed: float = 0.15
-    """Parents of aimed children a batch, as a share of it, where the task says what it wants of a program's values."""
-    completed: int = 8
-    """Parents a batch of which a place is completed exactly, where two known parts can do that."""
-    lifetime: int = 15000
-    """Evaluations after which the population dies, times 1, 1, 2, 1, 1, 2, 4, … (luby1993); 0: never."""
-
-    def __post_init__(self) -> None:
-        allowed = {
-            "generations": (self.generations >= 0, "give 0 or more"),
-            "has_policy": (self.has_policy in (0, 1), "give 0 or 1"),
-            "epsilon": (0 < self.epsilon <= 1, "give a number above 0, to 1"),
-            "entropy_weight": (self.entropy_weight >= 0, "give 0 or more"),
-            "niche": (self.niche >= 1, "give 1 or more"),
-            "rank_power": (self.rank_power > 0, "give a number above 0"),
-            "fresh": (0 <= self.fresh <= 1, "give a number from 0 to 1"),
-            "aimed": (0 <= self.aimed <= 1, "give a number from 0 to 1"),
-            "completed": (self.completed >= 1, "give 1 or more"),
-            "lifetime": (self.lifetime >= 0, "give 0 or more"),
-            **{name: (getattr(self, name) >= 0, "give 0 or more") for name in WAYS},
-        }
-        problems = check_policy(self, "niches") + check_values(self, "niches", allowed)
-        if problems:
-            raise DslcError(problems)
-
-
-WAYS = ("crossover", "growth", "shrinking", "change", "insertion")
-"""Options with the weights of the ways to make a child."""
 
 
 class Niches:
@@ -155,10 +98,10 @@ class Niches:
         self._told = self._batches = self._began = 0
         self._lives = 1
         self._aim: tuple[FitArrays, SemanticVariation] | None = None
-        self._sampled: tuple[NDArray[np.int16], NDArray[np.intp]] | None = None
-        """Of a batch of the policy that is not told yet: all that it said, and which of it was new."""
-        self._steps: Steps | None = None
-        self._teachers: tuple[Sentences, NDArray[np.float64]] | None = None
+        self._distinct: float | None = None
+        """Of a batch of the policy that is not told yet the share that is distinct."""
+        self._teachers: tuple[NDArray[np.int16], NDArray[np.float64]] | None = None
+        """Tokens and rewards of the best children since the policy's last batch."""
         self._entropy = 0.0
 
     def aim_at(self, arrays: FitArrays) -> None:
@@ -175,7 +118,7 @@ class Niches:
     def ask_tokens(self, count: int) -> NDArray[np.int16]:
         """The next sentences [count, max_tokens], filled up with V behind their ends."""
         groups: list[tuple[Sentences, int]] = []
-        self._steps = self._sampled = None
+        self._distinct = None
         options = self._options
         if self._learner is not None and self._batches % (options.generations + 1) == 0:
             groups.append((self._sample_policy(count), 0))
@@ -185,22 +128,23 @@ class Niches:
             number = int(options.fresh * count)
             groups.append((self._keep_new(self._take_pool(number), number), 1))
         missing = count - sum(len(group.tokens) for group, _ in groups)
-        if self._aim is not None and self._members is not None and missing > 0:
+        is_aimed = self._aim is not None and self._batches % options.aim_every == options.aim_every - 1
+        if is_aimed and self._members is not None and missing > 0:
+            assert self._aim is not None, "then it has a guide"
             guide, number = self._aim[1], round(options.aimed * count)
             fresh = self._take_pool(number // 3)
-            for children, is_child in (
-                guide.complete(self._pick(options.completed)),
-                guide.breed(join_sentences(fresh, self._pick(number - len(fresh.tokens)))),
-            ):
-                groups.append((self._keep_new(children.take(is_child), missing), 2))
+            aimed = join_sentences(fresh, self._pick(number - len(fresh.tokens)))
+            for children in guide.breed(self._pick(options.completed), aimed):
+                groups.append((self._keep_new(children, missing), 2))
                 missing -= len(groups[-1][0].tokens)
         for _ in range(MOST_ROUNDS):
             if missing <= 0 or self._members is None:
                 break
-            for children, origin in self._breed(missing + missing // 2 + 16):
-                kept = self._keep_new(children, missing)
-                groups.append((kept, origin))
-                missing -= len(kept.tokens)
+            asked = int(SPARE * missing) + 16
+            children, origins = self._breed(asked)
+            kept = self._find_new(children, missing)
+            groups += [(children.take(kept[origins[kept] == origin]), origin) for origin in (2, 3)]
+            missing -= len(kept)
         self._repeats = max(missing, 0)
         if missing > 0:  # nothing new is found: repeats are proposed, and count
             groups.append((self._draw_even(missing), 1))
@@ -219,8 +163,10 @@ class Niches:
             arrays, guide = self._aim
             assert arrays.schedule is not None, "the sentences were scored before"
             guide.remember(asked, arrays.schedule, arrays.values)
-        if self._sampled is not None:
-            self._learn(rewards[self._origins == 0])
+        if self._distinct is not None:
+            is_own = self._origins == 0
+            self._learn(asked.tokens[is_own], rewards[is_own], self._distinct)
+            self._distinct = None
         elif self._learner is not None:
             self._keep_teachers(asked, rewards)
         self._batches += 1
@@ -248,7 +194,7 @@ class Niches:
 
     def _take_pool(self, count: int) -> Sentences:
         if self._pool is None or self._pool_uses > POOL_USES:
-            self._pool, self._pool_uses = self._draw_even(POOL), 0.0
+            self._pool, self._pool_uses = self._variation.mark_ends(self._draw_even(POOL)), 0.0
         self._pool_uses += count / POOL
         return self._pool.take(self._generator.integers(POOL, size=count))
 
@@ -257,23 +203,19 @@ class Niches:
         return sentences.take(self._find_new(sentences, limit))
 
     def _find_new(self, sentences: Sentences, limit: int) -> NDArray[np.intp]:
-        seen = self._seen
-        kept: list[int] = []
-        for row, key in enumerate(self._hash.keys(sentences.tokens).tolist()):
-            if key not in seen:
-                if len(kept) == limit:
-                    break
-                seen.add(key)
-                kept.append(row)
+        keys = self._hash.keys(sentences.tokens).tolist()
+        # The first row of each key.
+        row_of = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        new = row_of.keys() - self._seen
+        kept = sorted([row_of[key] for key in new])[:limit]
+        self._seen.update([keys[row] for row in kept])
         return np.array(kept, np.intp)
 
     def _sample_policy(self, count: int) -> Sentences:
         assert self._learner is not None
-        rollout = sample_rollout(self._learner.policy, count, self._torch_generator)
-        sentences = self._variation.trace(rollout.tokens.cpu().numpy())
-        kept = self._find_new(sentences, count)
-        self._steps, self._sampled = rollout.steps, (sentences.tokens, kept)
-        return sentences.take(kept)
+        tokens = sample_tokens(self._learner.policy, count, self._torch_generator)
+        self._distinct = len(np.unique(self._hash.keys(tokens))) / len(tokens)
+        return self._keep_new(self._variation.trace(tokens), count)
 
     def _pick(self, count: int) -> Sentences:
         """Parents: a length that occurs, evenly, then a member of it by rank."""
@@ -283,19 +225,24 @@ class Niches:
         ranks = (draw(count) ** self._options.rank_power * self._sizes[niches]).astype(np.intp)
         return self._members.take(self._starts[niches] + ranks)
 
-    def _breed(self, count: int) -> list[tuple[Sentences, int]]:
-        """About so many children, with origins; some do not fit, so they are fewer."""
+    def _breed(self, count: int) -> tuple[Sentences, NDArray[np.uint8]]:
+        """About so many children in any order, with origins; some do not fit, so they are fewer."""
         shares = np.floor(np.cumsum(self._ways) * count + self._generator.random()).astype(np.intp)
         crossed, grown, shrunk, changed, inserted = np.diff(shares, prepend=0).tolist()
         variation = self._variation
-        made = [
-            (variation.graft(self._pick(crossed), self._pick(crossed)), 3),
-            (variation.graft(self._pick(grown), self._take_pool(grown)), 2),
-            (variation.shrink(self._pick(shrunk)), 2),
-            (variation.change(self._pick(changed)), 2),
-            (variation.insert(self._pick(inserted), self._take_pool(inserted)), 2),
-        ]
-        return [(children.take(is_child), origin) for (children, is_child), origin in made]
+        # Few calls for many: a parent grows with a part of a random sentence, and shrinks with one of its own.
+        parents = self._pick(crossed + grown + shrunk)
+        own = parents.take(np.arange(crossed + grown, crossed + grown + shrunk))
+        donors = join_sentences(self._pick(crossed), self._take_pool(grown), own)
+        grafted, is_child = variation.graft(parents, donors, shrinking=shrunk)
+        changes, _ = variation.change(self._pick(changed))
+        insertions, _ = variation.insert(self._pick(inserted), self._take_pool(inserted))
+        children = join_sentences(grafted, changes, insertions)
+        origins = np.full(len(children.tokens), 2, np.uint8)
+        origins[: int(is_child[:crossed].sum())] = 3
+        # Shuffled, so that each way has its share of the first ones.
+        order = self._generator.permutation(len(origins))
+        return children.take(order), origins[order]
 
     # --- who lives ----------------------------------------------------------------------------------------------------
 
@@ -320,7 +267,21 @@ class Niches:
         order = order[stays]
         self._sizes = np.minimum(sizes, self._options.niche)
         self._starts = np.cumsum(self._sizes) - self._sizes
-        self._members, self._rewards = (sentences.take(order), rewards[order]) if len(order) else (None, np.empty(0))
+        self._rewards = rewards[order]
+        self._members = self._mark_ends(sentences.take(order), order) if len(order) else None
+
+    def _mark_ends(self, members: Sentences, rows: NDArray[np.intp]) -> Sentences:
+        """Next members, which were the members of these rows before, or are new if there are no such rows."""
+        before = self._members
+        if before is None or before.ends is None:
+            return self._variation.mark_ends(members)
+        is_new = rows >= len(before.tokens)
+        ends = np.empty_like(members.tokens)
+        ends[~is_new] = before.ends[rows[~is_new]]
+        marked = self._variation.mark_ends(members.take(is_new)).ends
+        assert marked is not None, "they were marked"
+        ends[is_new] = marked
+        return members._replace(ends=ends)
 
     # --- the policy --------------------------------------------------------------------------------------------------
 
@@ -328,49 +289,37 @@ class Niches:
         """The best children since the policy's last batch."""
         number = max(1, round(self._options.epsilon * len(rewards)))
         best = np.argsort(-rewards, kind="stable")[:number]
-        sentences, values = asked.take(best), rewards[best]
+        tokens, values = asked.tokens[best], rewards[best]
         if self._teachers is not None:
-            sentences = join_sentences(self._teachers[0], sentences)
+            tokens = np.concatenate((self._teachers[0], tokens))
             values = np.concatenate((self._teachers[1], values))
             best = np.argsort(-values, kind="stable")[:number]
-            sentences, values = sentences.take(best), values[best]
-        self._teachers = sentences, values
+            tokens, values = tokens[best], values[best]
+        self._teachers = tokens, values
 
-    def _learn(self, own: NDArray[np.float64]) -> None:
+    def _learn(self, sentences: NDArray[np.int16], own: NDArray[np.float64], distinct: float) -> None:
+        """Of the policy's last batch what was new, and the share of it that was distinct."""
         learner, options = self._learner, self._options
         assert learner is not None
-        assert self._sampled is not None
-        said, kept_rows = self._sampled
         pad = len(self._space.vocabulary)
-        sentences = [tuple(token for token in row if token != pad) for row in said.tolist()]
-        taught: list[tuple[int, ...]] = []
-        values: list[float] = []
-        if self._teachers is not None:
-            for row, value in zip(self._teachers[0].tokens.tolist(), self._teachers[1].tolist(), strict=True):
-                taught.append(tuple(token for token in row if token != pad))
-                values.append(value)
+        taught, values = (np.empty((0, 0), np.int16), np.empty(0)) if self._teachers is None else self._teachers
         self._teachers = None
         nats = 0.0
         if len(own):
-            kept, _ = keep_best(learner.rewards(own.tolist()), options.epsilon)
-            quantile = min(float(own[index]) for index in kept)
-            pairs = [(tokens, value) for tokens, value in zip(taught, values, strict=True) if value >= quantile]
-            rewards = learner.rewards([float(own[index]) for index in kept] + [value for _, value in pairs])
+            kept, _ = keep_best(torch.from_numpy(own).to(learner.policy.device), options.epsilon)
+            is_good = values >= own[kept].min()
+            rewards = torch.from_numpy(np.concatenate((own[kept], values[is_good]))).to(learner.policy.device)
             _, advantages = keep_best(rewards, 1.0)
-            rows = kept_rows[kept].tolist()
-            # What was sampled in an earlier session is walked again, which gives the same.
-            steps = self._steps or replay(learner.policy, sentences)
-            whole = learner.join(select_steps(steps, rows), [tokens for tokens, _ in pairs])
-            score = learner.score(whole)
-            own_entropy = entropy(score.entropies[: len(kept)], whole.is_token[: len(kept)])
+            steps = learner.record(unpad_rows(sentences[kept], pad) + unpad_rows(taught[is_good], pad))
+            score = learner.score(steps)
+            own_entropy = entropy(score.entropies[: len(kept)], steps.is_token[: len(kept)])
             loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * own_entropy
             if loss.requires_grad:
                 learner.descend(loss)
             nats = float(own_entropy.detach())
-            tokens = max(int(whole.lengths[: len(kept)].sum()), 1)
+            tokens = max(int(steps.lengths[: len(kept)].sum()), 1)
             self._entropy = nats * len(kept) / tokens
-        self._steps = self._sampled = None
-        if self._watch.has_collapsed(sentences, nats, self._told):
+        if self._watch.has_collapsed_to(distinct, nats, self._told):
             learner.restart()
 
     # --- for any engine ----------------------------------------------------------------------------------------------
@@ -395,17 +344,14 @@ class Niches:
         state["niches.torch_generator"] = self._torch_generator.get_state()
         state["niches.seen"] = torch.tensor(np.array(sorted(self._seen), np.uint64).view(np.int64))
         state["niches.rewards"] = torch.tensor(self._rewards)
-        if self._sampled is not None:
-            state["niches.said"], state["niches.kept"] = (torch.tensor(part) for part in self._sampled)
-        teachers = None if self._teachers is None else self._teachers[0]
-        groups = {"members": self._members, "pool": self._pool, "teachers": teachers, "asked": self._asked}
+        groups = {"members": self._members, "pool": self._pool, "asked": self._asked}
         for name, group in groups.items():
             if group is not None:
                 state[f"niches.{name}"] = torch.tensor(np.stack((group.tokens, group.slots)))
         if self._aim is not None:
-            state |= {f"niches.guide.{name}": value for name, value in self._aim[1].state_dict().items()}
+            state |= {f"niches.guide.{name}": value for name, value in self._aim[1].parts.state_dict().items()}
         if self._teachers is not None:
-            state["niches.teacher_rewards"] = torch.tensor(self._teachers[1])
+            state["niches.taught"], state["niches.teacher_rewards"] = (torch.tensor(part) for part in self._teachers)
         state["niches.sizes"] = torch.tensor(self._sizes)
         state["niches.origins"] = torch.tensor(self._origins)
         state["numbers"] = {
@@ -414,6 +360,7 @@ class Niches:
             "told": [self._told, self._batches, self._began, self._lives],
             "entropy": self._entropy,
             "repeats": self._repeats,
+            "distinct": self._distinct,
             "collapse": self._watch.to_json(),
         }
         return state
@@ -424,12 +371,16 @@ class Niches:
             self._learner.load_state_dict(state)
         self._torch_generator.set_state(state["niches.torch_generator"])
         if self._aim is not None:
-            self._aim[1].load_state_dict({name: state[f"niches.guide.{name}"] for name in GUIDE_PARTS})
+            self._aim[1].parts.load_state_dict({name: state[f"niches.guide.{name}"] for name in PART_NAMES})
         self._seen = set(state["niches.seen"].numpy().view(np.uint64).tolist())
         self._rewards = state["niches.rewards"].numpy().copy()
-        self._members, self._pool = _sentences(state, "niches.members"), _sentences(state, "niches.pool")
-        teachers = _sentences(state, "niches.teachers")
-        self._teachers = None if teachers is None else (teachers, state["niches.teacher_rewards"].numpy().copy())
+        self._members, self._pool = (
+            None if group is None else self._variation.mark_ends(group)
+            for group in (_sentences(state, "niches.members"), _sentences(state, "niches.pool"))
+        )
+        self._teachers = None
+        if "niches.taught" in state:
+            self._teachers = state["niches.taught"].numpy().copy(), state["niches.teacher_rewards"].numpy().copy()
         self._sizes = state["niches.sizes"].numpy().copy()
         self._starts = np.cumsum(self._sizes) - self._sizes
         numbers = state["numbers"]
@@ -438,9 +389,7 @@ class Niches:
         self._told, self._batches, self._began, self._lives = numbers["told"]
         self._watch.load_json(numbers["collapse"])
         self._asked, self._origins = _sentences(state, "niches.asked"), state["niches.origins"].numpy().copy()
-        self._repeats, self._steps, self._sampled = numbers["repeats"], None, None
-        if "niches.said" in state:
-            self._sampled = state["niches.said"].numpy().copy(), state["niches.kept"].numpy().copy()
+        self._repeats, self._distinct = numbers["repeats"], numbers["distinct"]
 
 
 def luby(number: int) -> int:

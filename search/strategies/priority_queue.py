@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dslc.search.rows import unpad_rows
 
 
 class PriorityQueue:
@@ -39,6 +45,12 @@ class PriorityQueue:
         # sorted is stable: equals stay in the order in which they came.
         best = sorted(self._rewards.items(), key=lambda item: -item[1])[: self.size]
         self._rewards = dict(best)
+
+    def push_rows(self, tokens: NDArray[np.integer[Any]], rewards: NDArray[np.float64], pad: int) -> None:
+        """As `push`, of sentences [sentence, time], filled up with `pad` behind their ends."""
+        worst = min(self._rewards.values()) if len(self._rewards) >= self.size else -np.inf
+        rows = (rewards >= worst).nonzero()[0]
+        self.push(zip(unpad_rows(tokens[rows], pad), rewards[rows].tolist(), strict=True))
 
     def items(self) -> list[tuple[tuple[int, ...], float]]:
         """Sequences with their rewards, best first."""

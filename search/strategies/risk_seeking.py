@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dslc.controller.rollout import Steps
 from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, keep_best, priority_queue_loss, risk_seeking_loss
-from dslc.search.outcome import Candidate
+from dslc.search.outcome import ORIGINS, Candidate
+from dslc.search.row_hash import RowHash
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import make_learner
 from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
@@ -63,6 +70,30 @@ class RiskSeeking:
         self._queue = PriorityQueue(options.queue_size)
         self._watch = CollapseWatch(space, options, evaluations, batch)
         self._told = 0
+        self._pad = len(space.vocabulary)
+        self._hash = RowHash(self._pad, space.max_tokens)
+        self._asked: NDArray[np.int16] | None = None
+        """A batch that was asked for as an array and is not told yet."""
+
+    def ask_tokens(self, count: int) -> NDArray[np.int16]:
+        """The next samples [count, max_tokens] as an array, filled up with V behind their ends."""
+        self._asked = self._learner.sample_tokens(count)
+        return self._asked
+
+    def origins(self) -> NDArray[np.uint8]:
+        """Origin of each sentence of the last `ask_tokens`, as its place in ORIGINS."""
+        assert self._asked is not None, "asked before"
+        return np.full(len(self._asked), ORIGINS.index("policy"), np.uint8)
+
+    def tell_rewards(self, rewards: NDArray[np.float64]) -> dict[str, float]:
+        """As `tell`, the rewards of the last `ask_tokens`, in its order."""
+        assert self._asked is not None, "asked before told"
+        asked, self._asked = self._asked, None
+        self._queue.push_rows(asked, rewards, self._pad)
+        kept, advantages = keep_best(torch.from_numpy(rewards).to(self._learner.policy.device), self._options.epsilon)
+        steps = self._learner.record_rows(asked, kept)
+        distinct = len(np.unique(self._hash.keys(asked))) / len(asked)
+        return self._learn(steps, advantages, float(rewards[kept].min()), len(rewards), distinct)
 
     def ask(self, count: int) -> list[Candidate]:
         """The next `count` samples of the policy."""
@@ -72,11 +103,19 @@ class RiskSeeking:
         """One update; returns loss, entropy (nats a token) of the kept samples, their least reward and restarts."""
         if not results:
             return {}
-        options, learner = self._options, self._learner
         batch = [candidate.tokens for candidate, _ in results]
         self._queue.push((candidate.tokens, reward) for candidate, reward in results)
-        kept, advantages = keep_best(learner.rewards([reward for _, reward in results]), options.epsilon)
-        steps = learner.record_some(batch, kept)
+        rewards = self._learner.rewards([reward for _, reward in results])
+        kept, advantages = keep_best(rewards, self._options.epsilon)
+        steps = self._learner.record_some(batch, kept)
+        quantile = min(results[index][1] for index in kept)
+        return self._learn(steps, advantages, quantile, len(batch), len(set(batch)) / len(batch))
+
+    def _learn(
+        self, steps: Steps, advantages: Tensor, quantile: float, count: int, distinct: float
+    ) -> dict[str, float]:
+        """One update on the kept samples of a batch of `count`, of which a share is distinct."""
+        options, learner = self._options, self._learner
         score = learner.score(steps)
         summed_entropy = entropy(score.entropies, steps.is_token)
         loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * summed_entropy
@@ -85,26 +124,29 @@ class RiskSeeking:
             loss = loss + options.queue_weight * priority_queue_loss(queued)
         if loss.requires_grad:
             learner.descend(loss)
-        self._told += len(results)
+        self._told += count
         nats = float(summed_entropy.detach())
-        if self._watch.has_collapsed(batch, nats, self._told):
+        if self._watch.has_collapsed_to(distinct, nats, self._told):
             learner.restart()
         return {
             "loss": float(loss.detach()),
-            "entropy": nats * len(kept) / max(int(steps.lengths.sum()), 1),
-            "quantile": min(results[index][1] for index in kept),
+            "entropy": nats * len(advantages) / max(int(steps.lengths.sum()), 1),
+            "quantile": quantile,
             "restarts": float(self._watch.restarts),
         }
 
     def state_dict(self) -> dict[str, Any]:
         """See `Strategy`."""
-        parts = {"told": self._told, "queue": self._queue.to_json(), "collapse": self._watch.to_json()}
+        parts: dict[str, Any] = {"told": self._told, "queue": self._queue.to_json(), "collapse": self._watch.to_json()}
+        if self._asked is not None:
+            parts["asked"] = torch.tensor(self._asked)
         return {**self._learner.state_dict(), **parts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Strategy`."""
         self._learner.load_state_dict(state)
         self._told = state["told"]
+        self._asked = state["asked"].numpy().copy() if "asked" in state else None
         self._queue.load_json(state["queue"])
         self._watch.load_json(state["collapse"])
 

@@ -23,7 +23,7 @@ def test_children_are_sentences(space: Space, way: str) -> None:
     made = getattr(variation, way)
     children, is_child = made(parents, donors) if way in ("graft", "insert") else made(parents)
     assert isinstance(children, Sentences)
-    children = children.take(is_child)
+    assert len(children.tokens) == is_child.sum()
     for row in children.tokens.tolist():
         space.decode([token for token in row if token != len(space.vocabulary)])
     np.testing.assert_array_equal(variation.trace(children.tokens).slots, children.slots)
@@ -36,6 +36,19 @@ def test_children_are_sentences(space: Space, way: str) -> None:
         assert (children.lengths() > parents.lengths()).all()
     else:
         assert len(children.tokens) > 50
+
+
+def test_marked_ends_are_those_of_the_parts(space: Space) -> None:
+    one, other = (
+        BatchVariation(space.lowering.automaton, space.max_tokens, np.random.default_rng(1)) for _ in range(2)
+    )
+    parents, donors = (one.trace(space.sample_tokens(200, seed=seed, lengths="even")) for seed in (0, 1))
+    marked = [one.mark_ends(group) for group in (parents, donors)]
+    for name in ("graft", "insert"):
+        children, is_child = getattr(one, name)(*marked)
+        wanted, are_children = getattr(other, name)(parents, donors)
+        np.testing.assert_array_equal(children.tokens, wanted.tokens)
+        np.testing.assert_array_equal(is_child, are_children)
 
 
 def test_every_part_of_a_parent_is_exchanged() -> None:

@@ -82,22 +82,22 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     def population(self: FitTask, space: Space, context: Any) -> Any:
         scorer, calls = offer(self, space, context), 0
         assert isinstance(scorer, FitArrays)
-        score: Callable[..., Any] = scorer._compute
+        score: Callable[..., Any] = scorer._rewards
 
-        def compute(tokens: Any) -> Any:
+        def rewards(*arguments: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls in numbers:
                 raise _Crash
-            return score(tokens)
+            return score(*arguments)
 
-        scorer._compute = compute  # type: ignore[method-assign]
+        scorer._rewards = rewards  # type: ignore[method-assign, assignment]
         return scorer
 
     monkeypatch.setattr(FitTask, "population", population)
 
 
-@pytest.mark.parametrize("strategy", ["niches", "policy_gradient", "evolution"])
+@pytest.mark.parametrize("strategy", ["niches", "risk_seeking", "policy_gradient", "evolution"])
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9])
 def test_a_crash_changes_nothing(
     strategy: str, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
