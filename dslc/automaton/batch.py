@@ -57,19 +57,8 @@ class BatchRuntime:
         """[2 P] how far the pointer rises."""
         self._pops = np.where(self._tables.position > 0, 0, batch_size)
         """[2 P] how far it falls where a choice leaves that."""
-        self._top, self._slack, self._value = (np.empty(batch_size, np.intp) for _ in range(3))
-        self._here = np.empty((4, batch_size), np.intp)
-        """What the tables say of the positions on top, and then, of the cells that are taken."""
-        self._row_cap, self._row_base, self._cell, self._following = self._here
-        self._is_looked_up = False
-        self._taken = np.empty((2, batch_size), np.intp)
-        self._extra, self._run = self._taken
-        self._ends = np.empty(batch_size, np.bool_)
-        """[batch] the choice left no run."""
-        self._opens = np.empty(batch_size, np.bool_)
-        """[batch] it left one."""
-        self._narrow_row = np.empty(batch_size, np.int32)
-        self._mask = np.empty((batch_size, automaton.num_tokens + 1), np.bool_)
+        self._top, self._slack = (np.empty(batch_size, np.intp) for _ in range(2))
+        self._make_buffers()
         self._counters = None if automaton.registers is None else self._make_counters(compose)
         if track:
             # Parent and sibling, two int32 side by side, move as one integer of 64 bits.
@@ -78,6 +67,23 @@ class BatchRuntime:
             self._packed_stack = np.empty(cells, np.int64)
             self._packed_above = self._packed_stack[batch_size:]
         self.reset()
+
+    def _make_buffers(self) -> None:
+        """What a step writes into, for as many sequences as there are; nothing in it outlasts a step."""
+        size = self.batch_size
+        self._value = np.empty(size, np.intp)
+        self._here = np.empty((4, size), np.intp)
+        """What the tables say of the positions on top, and then, of the cells that are taken."""
+        self._row_cap, self._row_base, self._cell, self._following = self._here
+        self._is_looked_up = False
+        self._taken = np.empty((2, size), np.intp)
+        self._extra, self._run = self._taken
+        self._ends = np.empty(size, np.bool_)
+        """[batch] the choice left no run."""
+        self._opens = np.empty(size, np.bool_)
+        """[batch] it left one."""
+        self._narrow_row = np.empty(size, np.int32)
+        self._mask = np.empty((size, self.automaton.num_tokens + 1), np.bool_)
 
     def _make_counters(self, compose: bool) -> BatchCounters | ComposedCounters:
         composed = self.automaton.composed if compose else None
@@ -103,12 +109,10 @@ class BatchRuntime:
         """Goes on with some of the sequences, in this order; not in a space that counts nodes."""
         assert self._counters is None, "counted nodes stay with all sequences"
         self.batch_size = len(rows)
-        # Pointers are places of the flat stacks, which stay as they are.
+        # Pointers are places of the flat stacks, which stay as they are: the next cell is as far away as before.
         self._bottom, self._pointer = self._bottom.take(rows), self._pointer.take(rows)
         self._top, self._slack = self._top.take(rows), self._slack.take(rows)
-        self._cell, self._row, self._value, self._run = (np.empty(len(rows), np.intp) for _ in range(4))
-        self._ends, self._opens = self._ends[: len(rows)], self._opens[: len(rows)]
-        self._narrow_row, self._mask = self._narrow_row[: len(rows)], self._mask[: len(rows)]
+        self._make_buffers()
         if self.track:
             self._relatives, self._opened = self._relatives.take(rows, 0), self._opened[: len(rows)]
             self._packed, self._packed_opened = (pair.view(np.int64)[:, 0] for pair in (self._relatives, self._opened))
