@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from dslc.automaton.uniform import Lengths
 from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
-from dslc.controller.rollout import Steps, replay, sample_rollout, select_steps
+from dslc.controller.rollout import replay, sample_rollout
+from dslc.controller.steps import Steps, select_steps
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.fit_arrays import FitArrays
 from dslc.search.losses import entropy, keep_best, risk_seeking_loss

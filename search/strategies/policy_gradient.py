@@ -9,7 +9,13 @@ from typing import Any
 import torch
 
 from dslc.diagnostics import DslcError
-from dslc.search.losses import entropy, normalise_advantages, ppo_clip_loss, priority_queue_loss
+from dslc.search.losses import (
+    differentiate_ppo_clip,
+    entropy,
+    normalise_advantages,
+    ppo_clip_loss,
+    priority_queue_loss,
+)
 from dslc.search.outcome import Candidate
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import PolicyLearner, choose_preset
@@ -100,7 +106,7 @@ class PolicyGradient:
 
     def ask(self, count: int) -> list[Candidate]:
         """The next `count` samples of the policy."""
-        return self._learner.sample(count)
+        return self._learner.sample(count, along=self._queue.sequences)
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
         """`passes` updates; returns loss, entropy (nats a token) and entropy_weight of the first pass, and restarts."""
@@ -108,36 +114,42 @@ class PolicyGradient:
             return {}
         options = self._options
         batch = len(results)
+        sentences = [candidate.tokens for candidate, _ in results]
+        # Batch and queue share one pass through the network: first the batch's rows, then those of the queue before
+        # it. Whatever is in the queue after it is among them.
+        taught = self._queue.sequences
         self._queue.push((candidate.tokens, reward) for candidate, reward in results)
+        row_of = {tokens: row for row, tokens in enumerate((*sentences, *taught))}
+        queue_rows = torch.tensor([row_of[tokens] for tokens in self._queue.sequences], device=self._learner.device)
         advantages = normalise_advantages(self._learner.rewards([reward for _, reward in results]))
         entropy_weight = linear_to_zero(options.entropy_weight, self._told, self._evaluations)
-        # Batch and queue share one pass through the network: first the batch's rows, then the queue's.
-        steps = self._learner.record([candidate.tokens for candidate, _ in results], self._queue.sequences)
+        steps = self._learner.record(sentences, taught)
         is_token = steps.is_token[:batch]
+        # Of queue_weight * priority_queue_loss by the log-probabilities.
+        imitation = steps.is_token[queue_rows] * (-options.queue_weight / len(queue_rows))
         figures: dict[str, float] = {}
-        nats = 0.0
+        summed_entropy = 0.0
         old_log_probs = torch.empty(0)
         for update in range(options.passes):
-            score = self._learner.score(steps)
+            score = self._learner.look(steps)
             log_probs = score.log_probs[:batch]
             if update == 0:
-                old_log_probs = log_probs.detach()
-            loss = ppo_clip_loss(log_probs, old_log_probs, advantages, is_token, options.clip)
-            loss = loss + options.queue_weight * priority_queue_loss(score.log_probs[batch:])
-            loss = loss - entropy_weight * entropy(score.entropies[:batch], is_token)
-            if not figures:
-                tokens = max(int(is_token.sum()), 1)
-                nats = float((score.entropies[:batch].detach() * is_token).sum()) / batch
+                old_log_probs = log_probs
+                summed_entropy = float(entropy(score.entropies[:batch], is_token))
+                loss = ppo_clip_loss(log_probs, old_log_probs, advantages, is_token, options.clip)
+                loss = loss + options.queue_weight * priority_queue_loss(score.log_probs[queue_rows])
                 figures = {
-                    "loss": float(loss.detach()),
-                    "entropy": nats * batch / tokens,
+                    "loss": float(loss) - entropy_weight * summed_entropy,
+                    "entropy": summed_entropy * batch / max(int(is_token.sum()), 1),
                     "entropy_weight": entropy_weight,
                 }
-            if loss.requires_grad:
-                self._learner.descend(loss)
+            by_log_probs, by_entropies = torch.zeros_like(score.log_probs), torch.zeros_like(score.entropies)
+            by_log_probs[:batch] = differentiate_ppo_clip(log_probs, old_log_probs, advantages, is_token, options.clip)
+            by_log_probs.index_add_(0, queue_rows, imitation)
+            by_entropies[:batch] = is_token * (-entropy_weight / batch)
+            self._learner.descend_along(by_log_probs, by_entropies)
         self._told += batch
-        sentences = [candidate.tokens for candidate, _ in results]
-        if self._watch.has_collapsed(sentences, nats, self._told):
+        if self._watch.has_collapsed(sentences, summed_entropy, self._told):
             self._learner.restart()
         return {**figures, "restarts": float(self._watch.restarts)}
 
