@@ -31,6 +31,8 @@ from dslc.search.strategies.policy_options import PolicyOptions
 from dslc.search.strategies.start_options import choose_table
 from dslc.space import Space
 
+MOST_TAPES = 8
+"""Tapes of different numbers of sequences that are kept."""
 _Sequences: TypeAlias = "tuple[tuple[int, ...], ...]"
 
 
@@ -66,9 +68,10 @@ class PolicyLearner:
         self._read: tuple[Steps, RecordedSteps] | None = None
         self._looked_at: Score | ScoredSteps | None = None
         self._folded: tuple[list[int], FoldedWeights] | None = None
-        self._tape: Tape | None = None
-        self._on_tape: tuple[Steps, FoldedWeights] | None = None
-        """What was sampled on the tape, and with which weights, as long as nothing else is written there."""
+        self._tapes: dict[int, Tape] = {}
+        """By number of sequences."""
+        self._on_tape: tuple[Steps, FoldedWeights, Tape] | None = None
+        """What was sampled, with which weights and on which tape, as long as nothing else is written there."""
 
     def sample(self, count: int, *, along: Sequence[tuple[int, ...]] | None = None) -> list[Candidate]:
         """Independent samples of the policy with their log-probabilities.
@@ -84,8 +87,8 @@ class PolicyLearner:
         if tape is None:
             taught, tape = (), Tape(weights, self.policy.budget, count, is_rolling=True)
         steps, log_probs = sample_steps(self.policy, count, self._generator, weights, tape, taught)
-        if tape is self._tape:
-            self._on_tape = steps, weights
+        if not tape.is_rolling:
+            self._on_tape = steps, weights, tape
         sequences = steps.token_tuples()[:count]
         self._sampled = tuple(sequences), taught, steps
         totals = sum_log_probs(steps, log_probs)
@@ -115,14 +118,16 @@ class PolicyLearner:
         return self._folded[1]
 
     def _find_tape(self, weights: FoldedWeights, time: int, rows: int) -> Tape | None:
-        """The tape that is there if it fits, else a new one, which is kept; None if that would be too large."""
-        tape = self._tape
-        if tape is not None and tape.rows == rows and tape.time >= time:
-            return tape
-        if count_numbers(weights, time, rows) > LARGEST_TAPE:
-            return None
-        self._tape, self._on_tape = Tape(weights, time, rows, has_gradients=True), None
-        return self._tape
+        """A tape that is there if it fits, else a new one, which is kept; None if that would be too large."""
+        tape = self._tapes.pop(rows, None)
+        if tape is None or tape.time < time:
+            if count_numbers(weights, time, rows) > LARGEST_TAPE:
+                return None
+            tape = Tape(weights, time, rows, has_gradients=True)
+        self._tapes[rows] = tape  # behind all others: the one used last
+        if len(self._tapes) > MOST_TAPES:
+            del self._tapes[next(iter(self._tapes))]
+        return tape
 
     def record_some(self, batch: Sequence[tuple[int, ...]], chosen: Sequence[int]) -> Steps:
         """What the policy saw on the way to the chosen ones of a batch; nothing is walked if it sampled the batch."""
@@ -170,7 +175,7 @@ class PolicyLearner:
         weights = self._fold()
         tape = self._find_tape(weights, time, batch) or Tape(weights, time, batch, has_gradients=True)
         on_tape, self._on_tape = self._on_tape, None
-        is_written = on_tape is not None and tape is self._tape and on_tape[0] is steps and on_tape[1] is weights
+        is_written = on_tape is not None and on_tape[0] is steps and on_tape[1] is weights and on_tape[2] is tape
         return self._read[1], weights, tape, is_written
 
     @property

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from dslc.controller.steps import select_steps
 from dslc.diagnostics import DslcError
 from dslc.search.losses import (
     differentiate_ppo_clip,
@@ -24,6 +26,9 @@ from dslc.search.strategies.priority_queue import PriorityQueue
 from dslc.search.strategies.schedule import linear_to_zero
 from dslc.search.strategies.start_options import choose_table
 from dslc.space import Space
+
+ROWS = 8
+"""Distinct sequences of a batch are filled up to a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +130,35 @@ class PolicyGradient:
         entropy_weight = linear_to_zero(options.entropy_weight, self._told, self._evaluations)
         steps = self._learner.record(sentences, taught)
         is_token = steps.is_token[:batch]
-        # Of queue_weight * priority_queue_loss by the log-probabilities.
+        score = self._learner.look(steps)
+        old_log_probs = score.log_probs[:batch]
+        summed_entropy = float(entropy(score.entropies[:batch], is_token))
+        loss = ppo_clip_loss(old_log_probs, old_log_probs, advantages, is_token, options.clip)
+        loss = loss + options.queue_weight * priority_queue_loss(score.log_probs[queue_rows])
+        figures = {
+            "loss": float(loss) - entropy_weight * summed_entropy,
+            "entropy": summed_entropy * batch / max(int(is_token.sum()), 1),
+            "entropy_weight": entropy_weight,
+        }
+        # Derivatives that do not depend on the policy.
         imitation = steps.is_token[queue_rows] * (-options.queue_weight / len(queue_rows))
-        figures: dict[str, float] = {}
-        summed_entropy = 0.0
-        old_log_probs = torch.empty(0)
+        exploration = is_token * (-entropy_weight / batch)
+        rows = torch.arange(batch, device=self._learner.device)
         for update in range(options.passes):
-            score = self._learner.look(steps)
-            log_probs = score.log_probs[:batch]
-            if update == 0:
-                old_log_probs = log_probs
-                summed_entropy = float(entropy(score.entropies[:batch], is_token))
-                loss = ppo_clip_loss(log_probs, old_log_probs, advantages, is_token, options.clip)
-                loss = loss + options.queue_weight * priority_queue_loss(score.log_probs[queue_rows])
-                figures = {
-                    "loss": float(loss) - entropy_weight * summed_entropy,
-                    "entropy": summed_entropy * batch / max(int(is_token.sum()), 1),
-                    "entropy_weight": entropy_weight,
-                }
+            if update == 1:  # sampling has paid for all sequences; from now on each distinct one is looked at once
+                chosen, place = tell_apart([*sentences, *taught], [*range(batch), *queue_rows.tolist()])
+                steps = select_steps(steps, chosen)
+                rows, queue_rows = place[:batch].to(rows.device), place[batch:].to(rows.device)
+                time = steps.tokens.shape[1]
+                old_log_probs, is_token = old_log_probs[:, :time], is_token[:, :time]
+                imitation, exploration = imitation[:, :time], exploration[:, :time]
+            if update:
+                score = self._learner.look(steps)
+            log_probs = score.log_probs.index_select(0, rows)
+            gained = differentiate_ppo_clip(log_probs, old_log_probs, advantages, is_token, options.clip)
             by_log_probs, by_entropies = torch.zeros_like(score.log_probs), torch.zeros_like(score.entropies)
-            by_log_probs[:batch] = differentiate_ppo_clip(log_probs, old_log_probs, advantages, is_token, options.clip)
-            by_log_probs.index_add_(0, queue_rows, imitation)
-            by_entropies[:batch] = is_token * (-entropy_weight / batch)
+            by_log_probs.index_add_(0, rows, gained).index_add_(0, queue_rows, imitation)
+            by_entropies.index_add_(0, rows, exploration)
             self._learner.descend_along(by_log_probs, by_entropies)
         self._told += batch
         if self._watch.has_collapsed(sentences, summed_entropy, self._told):
@@ -168,6 +180,27 @@ class PolicyGradient:
         self._told = state["told"]
         self._queue.load_json(state["queue"])
         self._watch.load_json(state["collapse"])
+
+
+def tell_apart(sequences: Sequence[tuple[int, ...]], wanted: Sequence[int]) -> tuple[list[int], Tensor]:
+    """Rows that hold each wanted sequence once, and at which of these each of the wanted stands.
+
+    They are filled up to a multiple of ROWS with the first, so that few different numbers of rows come up.
+
+    Example:
+        >>> chosen, place = tell_apart([(1,), (2,), (1,)], [0, 1, 2])
+        >>> chosen[:3], place.tolist()
+        ([0, 1, 0], [0, 1, 0])
+    """
+    found: dict[tuple[int, ...], int] = {}
+    chosen, place = [], []
+    for row in wanted:
+        number = found.setdefault(sequences[row], len(found))
+        if number == len(chosen):
+            chosen.append(row)
+        place.append(number)
+    chosen += chosen[:1] * (-len(chosen) % ROWS)
+    return chosen, torch.tensor(place)
 
 
 STRATEGY = PolicyGradient
