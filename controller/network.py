@@ -218,6 +218,15 @@ class Tape:
         self.all_logits = views(self.logits)
         """By step."""
 
+    def copy_rows(self, tape: Tape, rows: Int64[Tensor, "row"], time: int) -> None:
+        """Take over what another tape holds of some sequences, of so many steps."""
+        parts = (self.gates, self.cells, self.squashed, self.hidden, [self.logits])
+        others = (tape.gates, tape.cells, tape.squashed, tape.hidden, [tape.logits])
+        for part, other in zip(parts, others, strict=True):
+            for own, its in zip(part, other, strict=True):
+                steps = time + 1 if part is self.cells else time
+                torch.index_select(its[:steps], 1, rows, out=own[:steps])
+
     def step(self, weights: FoldedWeights, t: int) -> None:
         """Step t, from that before it: its lowest gates hold x U + b and its logits what z starts at, v included."""
         for layer, own in enumerate(weights.layers):

@@ -66,6 +66,8 @@ class PolicyLearner:
         self._sampled: tuple[_Sequences, _Sequences, Steps] | None = None
         self._recorded: dict[_Sequences, Steps] = {}
         self._read: tuple[Steps, RecordedSteps] | None = None
+        self._selected: tuple[Steps, Steps, Tensor] | None = None
+        """Steps that were selected, from which, and the rows; None once they have been looked at."""
         self._looked_at: Score | ScoredSteps | None = None
         self._folded: tuple[list[int], FoldedWeights] | None = None
         self._tapes: dict[int, Tape] = {}
@@ -135,6 +137,15 @@ class PolicyLearner:
             return select_steps(self._sampled[2], chosen)
         return replay(self.policy, [batch[index] for index in chosen])
 
+    def select(self, steps: Steps, chosen: Sequence[int]) -> Steps:
+        """Recorded steps of some sequences, or of all; the first pass takes them over from one of all."""
+        if list(chosen) == list(range(len(steps.tokens))):
+            return steps
+        selected = select_steps(steps, chosen)
+        if self._is_by_hand:
+            self._selected = selected, steps, torch.tensor(chosen)
+        return selected
+
     def join(self, steps: Steps, *groups: Sequence[tuple[int, ...]]) -> Steps:
         """Recorded steps with those of other sequences after them, in one batch."""
         others = [tokens for group in groups for tokens in group]
@@ -169,14 +180,33 @@ class PolicyLearner:
 
     def _prepare(self, steps: Steps) -> tuple[RecordedSteps, FoldedWeights, Tape, bool]:
         """What a pass by hand takes; whether it is on the tape already."""
-        batch, time = steps.tokens.shape
+        selected, self._selected = self._selected, None
+        if selected is None or selected[0] is not steps:
+            recorded = self._read_once(steps)
+            return recorded, *self._find_pass(steps)
+        _, all_steps, rows = selected
+        weights, whole, is_written = self._find_pass(all_steps)
+        if not is_written:  # as sampling would have done, to the last bit
+            score_steps(read_steps(self.policy, all_steps), weights, whole)
+        time = steps.tokens.shape[1]
+        _, tape, _ = self._find_pass(steps)
+        tape.copy_rows(whole, rows, time)
+        return self._read_once(steps), weights, tape, True
+
+    def _read_once(self, steps: Steps) -> RecordedSteps:
+        """Steps as the pass by hand reads them, the same for all passes."""
         if self._read is None or self._read[0] is not steps:
             self._read = steps, read_steps(self.policy, steps)
+        return self._read[1]
+
+    def _find_pass(self, steps: Steps) -> tuple[FoldedWeights, Tape, bool]:
+        """The weights, a tape for these steps, and whether they are on it; from now on they count as overwritten."""
+        batch, time = steps.tokens.shape
         weights = self._fold()
         tape = self._find_tape(weights, time, batch) or Tape(weights, time, batch, has_gradients=True)
         on_tape, self._on_tape = self._on_tape, None
         is_written = on_tape is not None and on_tape[0] is steps and on_tape[1] is weights and on_tape[2] is tape
-        return self._read[1], weights, tape, is_written
+        return weights, tape, is_written
 
     @property
     def device(self) -> torch.device:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslc.controller.steps import select_steps
 from dslc.diagnostics import DslcError
 from dslc.search.losses import (
     differentiate_ppo_clip,
@@ -124,37 +123,33 @@ class PolicyGradient:
         # it. Whatever is in the queue after it is among them.
         taught = self._queue.sequences
         self._queue.push((candidate.tokens, reward) for candidate, reward in results)
-        row_of = {tokens: row for row, tokens in enumerate((*sentences, *taught))}
-        queue_rows = torch.tensor([row_of[tokens] for tokens in self._queue.sequences], device=self._learner.device)
+        # A sequence that came up twice is looked at once.
+        chosen, place = tell_apart((*sentences, *taught), (*sentences, *self._queue.sequences))
+        place = place.to(self._learner.device)
+        rows, queue_rows = place[:batch], place[batch:]
         advantages = normalise_advantages(self._learner.rewards([reward for _, reward in results]))
         entropy_weight = linear_to_zero(options.entropy_weight, self._told, self._evaluations)
-        steps = self._learner.record(sentences, taught)
-        is_token = steps.is_token[:batch]
-        score = self._learner.look(steps)
-        old_log_probs = score.log_probs[:batch]
-        summed_entropy = float(entropy(score.entropies[:batch], is_token))
-        loss = ppo_clip_loss(old_log_probs, old_log_probs, advantages, is_token, options.clip)
-        loss = loss + options.queue_weight * priority_queue_loss(score.log_probs[queue_rows])
-        figures = {
-            "loss": float(loss) - entropy_weight * summed_entropy,
-            "entropy": summed_entropy * batch / max(int(is_token.sum()), 1),
-            "entropy_weight": entropy_weight,
-        }
+        steps = self._learner.select(self._learner.record(sentences, taught), chosen)
+        all_tokens = steps.is_token
+        is_token = all_tokens.index_select(0, rows)
         # Derivatives that do not depend on the policy.
-        imitation = steps.is_token[queue_rows] * (-options.queue_weight / len(queue_rows))
+        imitation = all_tokens.index_select(0, queue_rows) * (-options.queue_weight / len(queue_rows))
         exploration = is_token * (-entropy_weight / batch)
-        rows = torch.arange(batch, device=self._learner.device)
+        figures: dict[str, float] = {}
+        summed_entropy, old_log_probs = 0.0, torch.empty(0)
         for update in range(options.passes):
-            if update == 1:  # sampling has paid for all sequences; from now on each distinct one is looked at once
-                chosen, place = tell_apart([*sentences, *taught], [*range(batch), *queue_rows.tolist()])
-                steps = select_steps(steps, chosen)
-                rows, queue_rows = place[:batch].to(rows.device), place[batch:].to(rows.device)
-                time = steps.tokens.shape[1]
-                old_log_probs, is_token = old_log_probs[:, :time], is_token[:, :time]
-                imitation, exploration = imitation[:, :time], exploration[:, :time]
-            if update:
-                score = self._learner.look(steps)
+            score = self._learner.look(steps)
             log_probs = score.log_probs.index_select(0, rows)
+            if update == 0:
+                old_log_probs = log_probs
+                summed_entropy = float(entropy(score.entropies.index_select(0, rows), is_token))
+                loss = ppo_clip_loss(log_probs, old_log_probs, advantages, is_token, options.clip)
+                loss = loss + options.queue_weight * priority_queue_loss(score.log_probs.index_select(0, queue_rows))
+                figures = {
+                    "loss": float(loss) - entropy_weight * summed_entropy,
+                    "entropy": summed_entropy * batch / max(int(is_token.sum()), 1),
+                    "entropy_weight": entropy_weight,
+                }
             gained = differentiate_ppo_clip(log_probs, old_log_probs, advantages, is_token, options.clip)
             by_log_probs, by_entropies = torch.zeros_like(score.log_probs), torch.zeros_like(score.entropies)
             by_log_probs.index_add_(0, rows, gained).index_add_(0, queue_rows, imitation)
@@ -182,25 +177,25 @@ class PolicyGradient:
         self._watch.load_json(state["collapse"])
 
 
-def tell_apart(sequences: Sequence[tuple[int, ...]], wanted: Sequence[int]) -> tuple[list[int], Tensor]:
-    """Rows that hold each wanted sequence once, and at which of these each of the wanted stands.
+def tell_apart(sequences: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]]) -> tuple[list[int], Tensor]:
+    """Rows of `sequences` that hold each wanted one once, and at which of these each of the wanted stands.
 
-    They are filled up to a multiple of ROWS with the first, so that few different numbers of rows come up.
+    They are filled up to a multiple of ROWS with the first, so that few different numbers of rows come up; if that
+    makes no fewer rows they are all rows.
 
     Example:
-        >>> chosen, place = tell_apart([(1,), (2,), (1,)], [0, 1, 2])
-        >>> chosen[:3], place.tolist()
-        ([0, 1, 0], [0, 1, 0])
+        >>> chosen, place = tell_apart([(1,), (2,), (1,), *[(3,)] * 9], [(1,), (2,), (1,)])
+        >>> chosen, place.tolist()
+        ([0, 1, 0, 0, 0, 0, 0, 0], [0, 1, 0])
     """
-    found: dict[tuple[int, ...], int] = {}
-    chosen, place = [], []
-    for row in wanted:
-        number = found.setdefault(sequences[row], len(found))
-        if number == len(chosen):
-            chosen.append(row)
-        place.append(number)
+    row_of = {tokens: row for row, tokens in reversed(list(enumerate(sequences)))}
+    rows = [row_of[tokens] for tokens in wanted]
+    chosen = list(dict.fromkeys(rows))
     chosen += chosen[:1] * (-len(chosen) % ROWS)
-    return chosen, torch.tensor(place)
+    if len(chosen) >= len(sequences):
+        return list(range(len(sequences))), torch.tensor(rows)
+    number_of = {row: number for number, row in reversed(list(enumerate(chosen)))}
+    return chosen, torch.tensor([number_of[row] for row in rows])
 
 
 STRATEGY = PolicyGradient
