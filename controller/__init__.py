@@ -16,9 +16,9 @@ from dslc.controller.presets import Input as Input
 from dslc.controller.presets import Preset as Preset
 from dslc.controller.rollout import Rollout as Rollout
 from dslc.controller.rollout import Score as Score
-from dslc.controller.rollout import Steps as Steps
-from dslc.controller.rollout import join_steps as join_steps
 from dslc.controller.rollout import replay as replay
 from dslc.controller.rollout import sample_rollout as sample_rollout
 from dslc.controller.rollout import score_rollout as score_rollout
-from dslc.controller.rollout import select_steps as select_steps
+from dslc.controller.steps import Steps as Steps
+from dslc.controller.steps import join_steps as join_steps
+from dslc.controller.steps import select_steps as select_steps

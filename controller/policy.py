@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,10 +13,11 @@ from torch.nn import functional
 
 from dslc.automaton.starting import StartingTable
 from dslc.automaton.tables import TokenAutomaton
+from dslc.automaton.unroll import unroll_automaton
 from dslc.controller.heads import PolicyHeads
 from dslc.controller.masking import AutomatonTensors, Runtime, check_rows, make_runtime
+from dslc.controller.network import DistinctInputs, FoldedWeights, fold_weights
 from dslc.controller.presets import SMALL, Input, Preset
-from dslc.controller.teacher_forcing import position_rows
 
 POSITION_CAP = 256
 """Positions with an embedding of their own; every later token shares that of the last, so any budget works."""
@@ -26,6 +27,17 @@ LEAST_LOG_PROB = -1e4
 
 FEATURES = (Input.PREVIOUS, Input.SLOT, Input.PARENT, Input.SIBLING)
 """Order of the feature axis of `inputs` tensors; the position is implied by the time axis."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyStates:
+    """The states of an unrolled automaton as a policy sees them; see `dslc.automaton.unroll`."""
+
+    next: NDArray[np.int64]
+    """[state, token]"""
+    features: Int32[Tensor, "state feature"]
+    rows: Int32[Tensor, "state"]
+    inputs: DistinctInputs
 
 
 class RecurrentPolicy(nn.Module):
@@ -95,7 +107,23 @@ class RecurrentPolicy(nn.Module):
         self._initialise(torch.Generator().manual_seed(seed))
         self.to(device)
         is_cpu = torch.device(device).type == "cpu"
+        self._states = self._unroll() if is_cpu else None
         self._tables = None if is_cpu else AutomatonTensors.from_automaton(automaton, device)
+
+    def _unroll(self) -> PolicyStates | None:
+        """The table of all states, where the space is small enough for one and has no heads."""
+        unrolled = None if self.automaton.heads is not None else unroll_automaton(self.automaton, self.budget)
+        if unrolled is None:
+            return None
+        features, rows = torch.from_numpy(unrolled.features), torch.from_numpy(unrolled.rows)
+        positions = torch.from_numpy(unrolled.positions).clamp(max=len(self.position) - 1)
+        inputs = DistinctInputs(self.feature_ids(features).contiguous(), positions)
+        return PolicyStates(unrolled.next.astype(np.int64), features, rows, inputs)
+
+    @property
+    def states(self) -> PolicyStates | None:
+        """The table of all states, where there is one."""
+        return self._states
 
     def start_again(self, seed: int) -> None:
         """Weights as fresh ones of that seed, in place."""
@@ -171,7 +199,19 @@ class RecurrentPolicy(nn.Module):
 
     def _position_rows(self, time: int) -> Float[Tensor, "time embedding"]:
         """Embeddings by position, the last repeated beyond the cap."""
-        return position_rows(self.position, time)
+        extra = time - len(self.position)
+        if extra <= 0:
+            return self.position[:time]
+        return torch.cat((self.position, self.position[-1:].expand(extra, -1)))
+
+    @property
+    def network_parameters(self) -> tuple[Tensor, ...]:
+        """All weights but those of heads, in the order of `fold_weights`."""
+        return self.embedding, self.position, *self.lstm.parameters(), *self.output.parameters()
+
+    def fold(self) -> FoldedWeights:
+        """The network's weights of this moment, as `dslc.controller.network` reads them."""
+        return fold_weights(self.network_parameters, self.preset.num_layers)
 
 
 def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenAutomaton, NDArray[np.float32]]:

@@ -6,46 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int32, Int64
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from dslc.controller.heads import HeadStepper
 from dslc.controller.masking import masked_divergence, masked_entropy, masked_log_softmax
+from dslc.controller.network import FoldedWeights, Tape, tell_apart
 from dslc.controller.policy import RecurrentPolicy
-from dslc.controller.stepper import Stepper
-from dslc.controller.teacher_forcing import RecordedSteps, score_steps
+from dslc.controller.steps import Steps, gather_steps
+from dslc.controller.teacher_forcing import RecordedSteps, follow_steps
 from dslc.controller.tracking import make_tracker
+from dslc.controller.walks import TableWalk, start_walk
 
 CHECK_EVERY = 16
 """Steps between two looks whether all sequences are done; on a GPU each look waits for the device."""
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """What a policy needs in order to score sequences: their tokens, and what it saw at every step."""
-
-    tokens: Int32[Tensor, "batch time"]
-    """Filled up with the padding id."""
-    lengths: Int64[Tensor, "batch"]
-    """Number of tokens of each sequence."""
-    inputs: Int32[Tensor, "batch time feature"]
-    """In the order of `dslc.controller.policy.FEATURES`."""
-    rows: Int32[Tensor, "batch time"]
-    """Rows of the policy's mask."""
-    allowed: Bool[Tensor, "batch time token"] | None = None
-    """The mask itself, where the space counts nodes: then its rows allow more than the counters do."""
-    finished: Int32[Tensor, "batch time rule"] | None = None
-    """Nodes of each rule that a head asks about, finished before each step; None in a space without heads."""
-
-    @property
-    def is_token(self) -> Bool[Tensor, "batch time"]:
-        """False after the end of a sequence."""
-        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
-
-    def token_tuples(self) -> list[tuple[int, ...]]:
-        """The sequences without padding."""
-        lengths = self.lengths.tolist()
-        return [tuple(row[:length]) for row, length in zip(self.tokens.tolist(), lengths, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,55 +63,83 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         batch_size: How many.
         generator: On the policy's device; all randomness comes from it.
     """
-    runtime = policy.make_runtime(batch_size)
-    stepper = Stepper(policy, batch_size)
-    heads = None
-    if policy.automaton.heads is not None:
-        heads = HeadStepper(policy.heads, policy.automaton.num_tokens, batch_size, policy.budget, policy.device)
-    start_logits = policy.blocked_logits
-    previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
-    inputs, rows, tokens, log_probs, entropies = [], [], [], [], []
-    masks: list[Tensor] = []
-    finished: list[Tensor] = []
-    for start in range(0, policy.budget, CHECK_EVERY):
-        if start >= policy.automaton.min_tokens and bool(runtime.is_done().all()):
-            break
-        steps = range(start, min(start + CHECK_EVERY, policy.budget))
-        draws = torch.rand((len(steps), batch_size, 1), generator=generator, device=policy.device)
-        distributions = []
-        for position in steps:
-            seen, row = runtime.observe(previous)
-            if heads is None:
-                logits = stepper.step(seen, position, row)
-            else:
-                logits = stepper.step(seen, position)
-                finished.append(heads.tracker.finished)
-                heads.write_logits(logits, stepper.hidden, previous, position)
-                logits += start_logits.index_select(0, row)
-            if policy.automaton.registers is not None:
-                masks.append(runtime.mask().clone())
-                logits.masked_fill_(~masks[-1], -torch.inf)
-            probs = torch.softmax(logits, -1)
-            previous = draw_tokens(probs, draws[position - start])
-            runtime.advance(previous)
-            if heads is not None:
-                heads.tracker.advance(previous)
-            inputs.append(seen)
-            rows.append(row)
-            tokens.append(previous)
-            distributions.append(probs)
-        # What needs no recurrence is done for many steps at once.
-        probs = torch.stack(distributions, 1)
-        chosen = torch.stack(tokens[start:], 1).to(torch.int64)
-        log_probs.append(probs.gather(2, chosen[:, :, None])[:, :, 0].log_())
-        entropies.append(torch.special.entr(probs).sum(-1))
-    assert bool(runtime.is_done().all()), "the mask let a sequence pass its budget unfinished"
-    recorded = _gather_steps(policy, tokens, inputs, rows, masks, finished, batch_size)
-    time = recorded.tokens.shape[1]
+    weights = policy.fold()
+    tape = Tape(weights, policy.budget, batch_size, is_rolling=True)
+    steps, parts = sample_steps(policy, batch_size, generator, weights, tape)
+    time = steps.tokens.shape[1]
     if not time:
         nothing = torch.zeros((batch_size, 0), device=policy.device)
-        return Rollout(recorded, nothing, nothing)
-    return Rollout(recorded, torch.cat(log_probs, 1)[:, :time], torch.cat(entropies, 1)[:, :time])
+        return Rollout(steps, nothing, nothing)
+    all_log_probs = torch.cat(parts)[:time]
+    log_probs = _choose(all_log_probs, steps.tokens.t())
+    entropies = torch.special.entr(all_log_probs.exp_()).sum(-1)
+    return Rollout(steps, log_probs.t().contiguous(), entropies.t().contiguous())
+
+
+@torch.no_grad()
+def sample_steps(
+    policy: RecurrentPolicy,
+    batch_size: int,
+    generator: torch.Generator,
+    weights: FoldedWeights,
+    tape: Tape,
+    along: Sequence[Sequence[int]] = (),
+) -> tuple[Steps, list[Float[Tensor, "chunk batch token"]]]:
+    """As `sample_rollout`, with the network's way written on the tape.
+
+    Args:
+        policy: Where sequences come from.
+        batch_size: How many.
+        generator: All randomness comes from it.
+        weights: The policy's.
+        tape: Of as many sequences as there are in all.
+        along: Sequences that are known already and go the same way behind the samples, for little more.
+
+    Returns:
+        The steps of all, and the log-probabilities of all tokens at all steps and possibly some after the last end,
+        -inf where one is not allowed.
+    """
+    pad_id, budget = policy.automaton.pad_id, policy.budget
+    walk = start_walk(policy, weights, tape.rows)
+    tokens = torch.full((budget, tape.rows), pad_id, dtype=torch.int32, device=policy.device)
+    for row, sequence in enumerate(along, start=batch_size):
+        tokens[: len(sequence), row] = torch.tensor(sequence, dtype=torch.int32)
+    drawer = TokenDrawer(weights.bias, batch_size)
+    log_probs: list[Tensor] = []
+    done = 0
+    for start in range(0, budget, CHECK_EVERY):
+        if start >= policy.automaton.min_tokens and walk.are_done():
+            break
+        done = min(start + CHECK_EVERY, budget)
+        draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
+        taken, to_draw = tokens[start:done].unbind(0), tokens[start:done, :batch_size, None].unbind(0)
+        all_logits = []
+        for position, token, drawn, draw in zip(range(start, done), taken, to_draw, draws, strict=True):
+            logits = tape.all_logits[position]
+            own = logits[:batch_size] if along else logits
+            walk.begin(position, tape.lowest_gates[position], logits)
+            tape.step(weights, position)
+            walk.restrict(logits, tape.states[position])
+            drawer.draw(torch.softmax(own, -1), draw, drawn)
+            walk.advance(token)
+            all_logits.append(logits.clone() if tape.is_rolling else logits)
+        # What needs no recurrence is done for many steps at once.
+        log_probs.append(torch.log_softmax(torch.stack(all_logits), -1))
+    assert walk.are_done(), "the mask let a sequence pass its budget unfinished"
+    return walk.gather(tokens[:done]), log_probs
+
+
+def sum_log_probs(steps: Steps, parts: Sequence[Float[Tensor, "chunk batch token"]]) -> list[float]:
+    """Log-probability of each sampled sequence, in nats."""
+    if not parts:
+        return [0.0] * len(steps.tokens)
+    return _choose(torch.cat(list(parts))[: steps.tokens.shape[1]], steps.tokens.t()).sum(0).tolist()
+
+
+def _choose(
+    log_probs: Float[Tensor, "time batch token"], tokens: Int32[Tensor, "time batch"]
+) -> Float[Tensor, "time batch"]:
+    return log_probs.gather(2, tokens.to(torch.int64)[:, :, None])[:, :, 0]
 
 
 def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "batch 1"]) -> Int32[Tensor, "batch"]:
@@ -148,11 +149,36 @@ def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "bat
         probs: Not negative, and no row zero everywhere.
         uniform: In [0, 1).
     """
-    cumulative = probs.cumsum(-1)
-    if probs.device.type == "cpu":
-        # Summed in order, so it grows exactly where a probability is not 0, and a number below 1 stays below the total.
-        return torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True, out_int32=True)[:, 0]
-    return _draw_from_unordered(probs, cumulative, uniform)
+    tokens = torch.empty((len(probs), 1), dtype=torch.int32, device=probs.device)
+    TokenDrawer(probs[0], len(probs)).draw(probs, uniform, tokens)
+    return tokens[:, 0]
+
+
+class TokenDrawer:
+    """`draw_tokens` for many steps, into buffers that are made once."""
+
+    def __init__(self, like: Float[Tensor, "token"], batch_size: int) -> None:
+        """`like` has the type, the device and as many numbers as the distributions."""
+        self._cumulative = like.new_empty(batch_size, len(like))
+        self._total = self._cumulative[:, -1:]
+        self._threshold = like.new_empty(batch_size, 1)
+        self._is_ordered = like.device.type == "cpu"
+
+    def draw(
+        self,
+        probs: Float[Tensor, "batch token"],
+        uniform: Float[Tensor, "batch 1"],
+        tokens: Int32[Tensor, "batch 1"],
+    ) -> None:
+        """Draw into `tokens`."""
+        cumulative = torch.cumsum(probs, -1, out=self._cumulative)
+        if self._is_ordered:
+            # Summed in order, so it grows exactly where a probability is not 0, and a number below 1 stays below the
+            # total.
+            threshold = torch.mul(uniform, self._total, out=self._threshold)
+            torch.searchsorted(cumulative, threshold, right=True, out_int32=True, out=tokens)
+        else:
+            tokens[:, 0] = _draw_from_unordered(probs, cumulative, uniform)
 
 
 def _draw_from_unordered(
@@ -180,6 +206,13 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     longest = max((len(sequence) for sequence in sequences), default=0)
     padded = [[*sequence, *[pad_id] * (longest - len(sequence))] for sequence in sequences]
     columns = torch.tensor(padded, dtype=torch.int32, device=policy.device).view(len(padded), longest).t().contiguous()
+    if policy.states is not None:
+        walk = TableWalk(policy, None, len(padded))
+        for position, column in enumerate(columns):
+            walk.look(position)
+            walk.advance(column)
+        assert walk.are_done(), "a replayed sequence is not a whole sentence"
+        return walk.gather(columns)
     runtime = policy.make_runtime(len(padded))
     previous = torch.full((len(padded),), pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows = [], []
@@ -199,7 +232,7 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
         inputs.append(seen)
         rows.append(row)
     assert bool(runtime.is_done().all()), "a replayed sequence is not a whole sentence"
-    return _gather_steps(policy, list(columns), inputs, rows, masks, finished, len(padded))
+    return gather_steps(policy, list(columns), inputs, rows, masks, finished, len(padded))
 
 
 def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPolicy | None = None) -> Score:
@@ -225,107 +258,26 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
     return Score(chosen, masked_entropy(log_probs, mask), divergences)
 
 
-def select_steps(steps: Steps, chosen: Sequence[int]) -> Steps:
-    """The steps of some sequences of a batch, cut after the longest of them."""
-    index = torch.tensor(list(chosen), dtype=torch.int64, device=steps.tokens.device)
-    lengths = steps.lengths.index_select(0, index)
-    time = int(lengths.max()) if len(index) else 0
-    tokens, inputs, rows = (part.index_select(0, index)[:, :time] for part in (steps.tokens, steps.inputs, steps.rows))
-    allowed, finished = (
-        None if part is None else part.index_select(0, index)[:, :time] for part in (steps.allowed, steps.finished)
+def read_steps(policy: RecurrentPolicy, steps: Steps) -> RecordedSteps:
+    """Recorded steps as the hand-written pass reads them."""
+    tokens = steps.tokens.t().to(torch.int64).contiguous()
+    starts = policy.blocked_logits.index_select(0, steps.rows.t().reshape(-1)).view(*steps.rows.t().shape, -1)
+    if steps.allowed is not None:
+        starts.masked_fill_(~steps.allowed.transpose(0, 1), -torch.inf)
+    if policy.states is not None and steps.states is not None:
+        place = steps.states.t().reshape(-1)
+        return RecordedSteps(policy.states.inputs, place, starts, tokens)
+    distinct, place = tell_apart(
+        policy.feature_ids(steps.inputs.transpose(0, 1)), policy.feature_sizes, len(policy.position)
     )
-    return Steps(tokens, lengths, inputs, rows, allowed, finished)
+    return RecordedSteps(distinct, place, starts, tokens)
 
 
 def _score_by_hand(policy: RecurrentPolicy, steps: Steps) -> Score:
     """The same by the hand-written pass, several times cheaper on a CPU."""
-    rows = steps.rows.t().reshape(-1)
-    starts = policy.blocked_logits.index_select(0, rows).view(*steps.rows.t().shape, -1)
-    if steps.allowed is not None:
-        starts.masked_fill_(~steps.allowed.transpose(0, 1), -torch.inf)
-    recorded = RecordedSteps(
-        ids=policy.feature_ids(steps.inputs.transpose(0, 1)).contiguous(),
-        feature_sizes=policy.feature_sizes,
-        starts=starts,
-        tokens=steps.tokens.t().to(torch.int64).contiguous(),
-        num_layers=policy.preset.num_layers,
-    )
-    chosen, entropies = score_steps(
-        recorded, (policy.embedding, policy.position, *policy.lstm.parameters(), *policy.output.parameters())
-    )
+    weights = policy.fold()
+    batch, time = steps.tokens.shape
+    tape = Tape(weights, time, batch, has_gradients=torch.is_grad_enabled())
+    recorded = read_steps(policy, steps)
+    chosen, entropies = follow_steps(recorded, policy.network_parameters, weights, tape)
     return Score(chosen.t(), entropies.t())
-
-
-def join_steps(first: Steps, second: Steps, pad_id: int) -> Steps:
-    """Both batches as one, the shorter filled up with steps after the end."""
-    time = max(first.tokens.shape[1], second.tokens.shape[1])
-
-    def fill(steps: Steps) -> tuple[Tensor, Tensor, Tensor]:
-        missing = time - steps.tokens.shape[1]
-        if not missing:
-            return steps.tokens, steps.inputs, steps.rows
-        # Row 0 allows padding only, so that nothing after the end has a gradient, whatever its inputs.
-        return (
-            torch.nn.functional.pad(steps.tokens, (0, missing), value=pad_id),
-            torch.nn.functional.pad(steps.inputs, (0, 0, 0, missing)),
-            torch.nn.functional.pad(steps.rows, (0, missing)),
-        )
-
-    tokens, inputs, rows = (torch.cat(pair) for pair in zip(fill(first), fill(second), strict=True))
-    allowed = None
-    if first.allowed is not None and second.allowed is not None:
-        longer = []
-        for mask in (first.allowed, second.allowed):
-            filled = torch.zeros((len(mask), time, mask.shape[2]), dtype=torch.bool, device=mask.device)
-            filled[:, : mask.shape[1]] = mask
-            filled[:, mask.shape[1] :, pad_id] = True
-            longer.append(filled)
-        allowed = torch.cat(longer)
-    finished = None
-    if first.finished is not None and second.finished is not None:
-        finished = torch.cat([_stay(numbers, time) for numbers in (first.finished, second.finished)])
-    return Steps(tokens, torch.cat((first.lengths, second.lengths)), inputs, rows, allowed, finished)
-
-
-def _stay(finished: Int32[Tensor, "batch short rule"], time: int) -> Int32[Tensor, "batch time rule"]:
-    """After the end nothing more is finished."""
-    batch, short, rules = finished.shape
-    last = finished[:, -1:] if short else finished.new_zeros(batch, 1, rules)
-    return torch.cat((finished, last.expand(-1, time - short, -1)), 1)
-
-
-def _gather_steps(
-    policy: RecurrentPolicy,
-    tokens: list[Tensor],
-    inputs: list[Tensor],
-    rows: list[Tensor],
-    masks: list[Tensor],
-    finished: list[Tensor],
-    batch_size: int,
-) -> Steps:
-    """Time-major lists as [batch, time], cut after the longest sequence."""
-    is_counting = policy.automaton.registers is not None
-    heads = policy.automaton.heads
-    if not tokens or not batch_size:
-        empty = torch.zeros((batch_size, 0), dtype=torch.int32, device=policy.device)
-        lengths = torch.zeros(batch_size, dtype=torch.int64, device=policy.device)
-        nothing = torch.zeros((batch_size, 0, policy.automaton.num_tokens + 1), dtype=torch.bool, device=policy.device)
-        return Steps(
-            empty,
-            lengths,
-            empty[:, :, None].expand(-1, -1, 4),
-            empty,
-            nothing if is_counting else None,
-            None if heads is None else empty[:, :, None].expand(-1, -1, len(heads.marks.rules)),
-        )
-    all_tokens = torch.stack(tokens, 1)
-    lengths = (all_tokens != policy.automaton.pad_id).sum(1)
-    time = int(lengths.max())
-    return Steps(
-        tokens=all_tokens[:, :time].contiguous(),
-        lengths=lengths,
-        inputs=torch.stack(inputs, 1)[:, :time].contiguous(),
-        rows=torch.stack(rows, 1)[:, :time].contiguous(),
-        allowed=torch.stack(masks, 1)[:, :time].contiguous() if is_counting else None,
-        finished=None if heads is None else torch.stack(finished, 1)[:, :time].to(torch.int32),
-    )

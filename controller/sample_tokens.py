@@ -21,7 +21,8 @@ from torch import Tensor
 from dslc.automaton.batch import BatchRuntime
 from dslc.controller.policy import FEATURES, RecurrentPolicy
 from dslc.controller.presets import Input
-from dslc.controller.rollout import Steps, draw_tokens, sample_rollout
+from dslc.controller.rollout import draw_tokens, sample_rollout
+from dslc.controller.steps import Steps
 
 MOST_JOINED = 1024
 """Rows of a table of what several inputs add to the gates together."""

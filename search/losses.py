@@ -128,6 +128,27 @@ def ppo_clip_loss(
     return -(gain * is_token).sum(1).mean()
 
 
+def differentiate_ppo_clip(
+    log_probs: Float[Tensor, "batch time"],
+    old_log_probs: Float[Tensor, "batch time"],
+    advantages: Float[Tensor, "batch"],
+    is_token: Bool[Tensor, "batch time"],
+    clip: float,
+) -> Float[Tensor, "batch time"]:
+    """Derivatives of `ppo_clip_loss` by the log-probabilities: -r A / m where r counts, and 0 where it is clipped.
+
+    Example:
+        >>> is_token = torch.tensor([[True, True]])
+        >>> differentiate_ppo_clip(torch.tensor([[0.5, 0.1]]), torch.zeros(1, 2), torch.ones(1), is_token, 0.2)
+        tensor([[-0.0000, -1.1052]])
+    """
+    ratio = (log_probs - old_log_probs).exp_()
+    advantage = advantages[:, None]
+    gain = ratio * advantage
+    counts = (gain <= ratio.clamp_(1 - clip, 1 + clip).mul_(advantage)) & is_token
+    return gain.mul_(counts).div_(-len(advantages))
+
+
 def priority_queue_loss(log_probs: Float[Tensor, "batch time"]) -> Float[Tensor, ""]:
     """-(1/K) sum_k log P(sequence k) over the K best distinct sequences so far.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dslc.controller.rollout import Steps
+from dslc.controller.steps import Steps
 from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, keep_best, normalise_advantages, ppo_clip_loss, priority_queue_loss
 from dslc.search.outcome import Candidate

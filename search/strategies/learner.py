@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,10 +13,20 @@ from torch import Tensor
 
 from dslc.automaton.starting import StartingTable
 from dslc.controller.masking import masked_log_softmax
+from dslc.controller.network import LARGEST_TAPE, FoldedWeights, Tape, count_numbers
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
-from dslc.controller.rollout import Score, Steps, join_steps, replay, sample_rollout, score_rollout, select_steps
+from dslc.controller.rollout import (
+    Score,
+    read_steps,
+    replay,
+    sample_steps,
+    score_rollout,
+    sum_log_probs,
+)
 from dslc.controller.sample_tokens import StepRecord, can_record, sample_tokens
+from dslc.controller.steps import Steps, join_steps, select_steps
+from dslc.controller.teacher_forcing import RecordedSteps, ScoredSteps, follow_steps, score_steps
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.rows import unpad_rows
@@ -24,6 +34,10 @@ from dslc.search.strategies.options import bad_value
 from dslc.search.strategies.policy_options import PolicyOptions
 from dslc.search.strategies.start_options import choose_table
 from dslc.space import Space
+
+MOST_TAPES = 8
+"""Tapes of different numbers of sequences that are kept."""
+_Sequences: TypeAlias = "tuple[tuple[int, ...], ...]"
 
 
 class PolicyLearner:
@@ -50,18 +64,41 @@ class PolicyLearner:
         self._weights: list[Tensor] = [weight for weight in self.policy.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.Adam(self._weights, lr=learning_rate, fused=True)
         self._generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
-        # So as not to walk the automaton twice; no part of the state, since `replay` gives the same.
-        self._sampled: tuple[tuple[tuple[int, ...], ...], Steps] | None = None
+        self._is_by_hand = self.policy.device.type == "cpu" and self.policy.automaton.heads is None
+        # None of this is part of the state: made anew it is the same.
+        self._sampled: tuple[_Sequences, _Sequences, Steps] | None = None
         self._sampled_tokens: tuple[NDArray[np.int16], StepRecord] | None = None
-        self._recorded: dict[tuple[tuple[int, ...], ...], Steps] = {}
+        self._recorded: dict[_Sequences, Steps] = {}
+        self._read: tuple[Steps, RecordedSteps] | None = None
+        self._selected: tuple[Steps, Steps, Tensor] | None = None
+        """Steps that were selected, from which, and the rows; None once they have been looked at."""
+        self._looked_at: Score | ScoredSteps | None = None
+        self._folded: tuple[list[int], FoldedWeights] | None = None
+        self._tapes: dict[int, Tape] = {}
+        """By number of sequences."""
+        self._on_tape: tuple[Steps, FoldedWeights, Tape] | None = None
+        """What was sampled, with which weights and on which tape, as long as nothing else is written there."""
 
-    def sample(self, count: int) -> list[Candidate]:
-        """Independent samples of the policy with their log-probabilities."""
-        rollout = sample_rollout(self.policy, count, self._generator)
-        sequences = rollout.steps.token_tuples()
-        self._sampled = (tuple(sequences), rollout.steps)
-        log_probs = rollout.log_probs.sum(1).tolist()
-        return [Candidate(tokens, log_prob) for tokens, log_prob in zip(sequences, log_probs, strict=True)]
+    def sample(self, count: int, *, along: Sequence[tuple[int, ...]] | None = None) -> list[Candidate]:
+        """Independent samples of the policy with their log-probabilities.
+
+        Args:
+            count: How many.
+            along: Sequences that will be recorded behind the samples in one batch. What the network goes through is
+                then kept for the first pass, theirs too. None if not all of the samples will be recorded.
+        """
+        weights, taught, tape = self._fold(), tuple(along or ()), None
+        if along is not None and self._is_by_hand:
+            tape = self._find_tape(weights, self.policy.budget, count + len(taught))
+        if tape is None:
+            taught, tape = (), Tape(weights, self.policy.budget, count, is_rolling=True)
+        steps, log_probs = sample_steps(self.policy, count, self._generator, weights, tape, taught)
+        if not tape.is_rolling:
+            self._on_tape = steps, weights, tape
+        sequences = steps.token_tuples()[:count]
+        self._sampled = tuple(sequences), taught, steps
+        totals = sum_log_probs(steps, log_probs)
+        return [Candidate(tokens, log_prob) for tokens, log_prob in zip(sequences, totals, strict=False)]
 
     def sample_tokens(self, count: int) -> NDArray[np.int16]:
         """Independent samples of the policy [count, budget], filled up with V; of many the cheapest way."""
@@ -79,18 +116,52 @@ class PolicyLearner:
     def record(self, *groups: Sequence[tuple[int, ...]]) -> Steps:
         """What the policy saw on the way to these sequences, the groups one after the other in one batch."""
         keys = [tuple(group) for group in groups if group]
-        known = dict([*self._recorded.items(), *([self._sampled] if self._sampled else [])])
+        known = dict(self._recorded)
+        if self._sampled is not None:
+            own, taught, steps = self._sampled
+            if keys == ([own, taught] if taught else [own]):
+                return steps
+            if not taught:
+                known[own] = steps
         self._recorded = {key: known[key] if key in known else replay(self.policy, key) for key in keys}
         steps = self._recorded[keys[0]]
         for key in keys[1:]:
             steps = join_steps(steps, self._recorded[key], self.policy.automaton.pad_id)
         return steps
 
+    def _fold(self) -> FoldedWeights:
+        """The folded weights, anew if they have changed: by this class, which says so, or where they lie, by others."""
+        places = [weight.data_ptr() for weight in self.policy.network_parameters]
+        if self._folded is None or self._folded[0] != places:
+            self._folded = places, self.policy.fold()
+        return self._folded[1]
+
+    def _find_tape(self, weights: FoldedWeights, time: int, rows: int) -> Tape | None:
+        """A tape that is there if it fits, else a new one, which is kept; None if that would be too large."""
+        tape = self._tapes.pop(rows, None)
+        if tape is None or tape.time < time:
+            if count_numbers(weights, time, rows) > LARGEST_TAPE:
+                return None
+            tape = Tape(weights, time, rows, has_gradients=True)
+        self._tapes[rows] = tape  # behind all others: the one used last
+        if len(self._tapes) > MOST_TAPES:
+            del self._tapes[next(iter(self._tapes))]
+        return tape
+
     def record_some(self, batch: Sequence[tuple[int, ...]], chosen: Sequence[int]) -> Steps:
         """What the policy saw on the way to the chosen ones of a batch; nothing is walked if it sampled the batch."""
         if self._sampled is not None and self._sampled[0] == tuple(batch):
-            return select_steps(self._sampled[1], chosen)
+            return select_steps(self._sampled[2], chosen)
         return replay(self.policy, [batch[index] for index in chosen])
+
+    def select(self, steps: Steps, chosen: Sequence[int]) -> Steps:
+        """Recorded steps of some sequences, or of all; the first pass takes them over from one of all."""
+        if list(chosen) == list(range(len(steps.tokens))):
+            return steps
+        selected = select_steps(steps, chosen)
+        if self._is_by_hand:
+            self._selected = selected, steps, torch.tensor(chosen)
+        return selected
 
     def join(self, steps: Steps, *groups: Sequence[tuple[int, ...]]) -> Steps:
         """Recorded steps with those of other sequences after them, in one batch."""
@@ -103,11 +174,61 @@ class PolicyLearner:
         """Fresh weights, of a seed that the generator of the samples draws; the optimiser forgets its moments."""
         seed = torch.randint(2**62, (), generator=self._generator, device=self._generator.device)
         self.policy.start_again(int(seed))
+        self._folded = None
         self._optimizer.state.clear()
 
     def score(self, steps: Steps) -> Score:
-        """Differentiable log-probabilities and entropies."""
-        return score_rollout(self.policy, steps)
+        """Differentiable log-probabilities and entropies; the gradient is to be asked for before the next score."""
+        if not (self._is_by_hand and steps.tokens.shape[1]):
+            return score_rollout(self.policy, steps)
+        recorded, weights, tape, is_written = self._prepare(steps)
+        parameters = self.policy.network_parameters
+        chosen, entropies = follow_steps(recorded, parameters, weights, tape, is_written=is_written)
+        return Score(chosen.t(), entropies.t())
+
+    def look(self, steps: Steps) -> Score:
+        """As `score`, for a loss whose derivatives are known without autograd, see `descend_along`."""
+        if not (self._is_by_hand and steps.tokens.shape[1]):
+            self._looked_at = score_rollout(self.policy, steps)
+            return Score(self._looked_at.log_probs.detach(), self._looked_at.entropies.detach())
+        recorded, weights, tape, is_written = self._prepare(steps)
+        self._looked_at = score_steps(recorded, weights, tape, is_written=is_written)
+        return Score(self._looked_at.chosen.t(), self._looked_at.entropies.t())
+
+    def _prepare(self, steps: Steps) -> tuple[RecordedSteps, FoldedWeights, Tape, bool]:
+        """What a pass by hand takes; whether it is on the tape already."""
+        selected, self._selected = self._selected, None
+        if selected is None or selected[0] is not steps:
+            recorded = self._read_once(steps)
+            return recorded, *self._find_pass(steps)
+        _, all_steps, rows = selected
+        weights, whole, is_written = self._find_pass(all_steps)
+        if not is_written:  # as sampling would have done, to the last bit
+            score_steps(read_steps(self.policy, all_steps), weights, whole)
+        time = steps.tokens.shape[1]
+        _, tape, _ = self._find_pass(steps)
+        tape.copy_rows(whole, rows, time)
+        return self._read_once(steps), weights, tape, True
+
+    def _read_once(self, steps: Steps) -> RecordedSteps:
+        """Steps as the pass by hand reads them, the same for all passes."""
+        if self._read is None or self._read[0] is not steps:
+            self._read = steps, read_steps(self.policy, steps)
+        return self._read[1]
+
+    def _find_pass(self, steps: Steps) -> tuple[FoldedWeights, Tape, bool]:
+        """The weights, a tape for these steps, and whether they are on it; from now on they count as overwritten."""
+        batch, time = steps.tokens.shape
+        weights = self._fold()
+        tape = self._find_tape(weights, time, batch) or Tape(weights, time, batch, has_gradients=True)
+        on_tape, self._on_tape = self._on_tape, None
+        is_written = on_tape is not None and on_tape[0] is steps and on_tape[1] is weights and on_tape[2] is tape
+        return weights, tape, is_written
+
+    @property
+    def device(self) -> torch.device:
+        """Where the policy lives."""
+        return self.policy.device
 
     @property
     def weights(self) -> list[Tensor]:
@@ -131,7 +252,27 @@ class PolicyLearner:
         """One step of the optimiser."""
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._take_step()
+
+    def descend_along(self, by_log_probs: Tensor, by_entropies: Tensor) -> None:
+        """One step of the optimiser on a loss with these derivatives, [batch, time], by what `look` gave last."""
+        scored, self._looked_at = self._looked_at, None
+        assert scored is not None, "the network is looked at before each step"
+        if isinstance(scored, ScoredSteps):
+            gradients = scored.differentiate(by_log_probs.t(), by_entropies.t())
+            for weight, gradient in zip(self.policy.network_parameters, gradients, strict=True):
+                weight.grad = gradient if weight.requires_grad else None
+        elif scored.log_probs.requires_grad:
+            self._optimizer.zero_grad(set_to_none=True)
+            figures, derivatives = (scored.log_probs, scored.entropies), (by_log_probs, by_entropies)
+            torch.autograd.backward(figures, derivatives)
+        else:  # sentences without a choice
+            return
+        self._take_step()
+
+    def _take_step(self) -> None:
         self._optimizer.step()
+        self._folded = None
 
     def state_dict(self) -> dict[str, Any]:
         """Flat: weights, moments of the optimiser, state of the generator."""
@@ -148,6 +289,7 @@ class PolicyLearner:
         self.policy.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         )
+        self._folded = None
         self._optimizer.state.clear()
         for index, weight in enumerate(self._weights):
             prefix = f"optimizer.{index}."

@@ -65,7 +65,7 @@ class Ppo:
 
     def ask(self, count: int) -> list[Candidate]:
         """The next `count` samples of the policy."""
-        return self._learner.sample(count)
+        return self._learner.sample(count, along=())
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
         """`passes` updates; returns loss and entropy (nats a token) of the first pass, and restarts."""

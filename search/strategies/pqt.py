@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, priority_queue_loss
 from dslc.search.outcome import Candidate
@@ -60,20 +62,24 @@ class Pqt:
 
     def ask(self, count: int) -> list[Candidate]:
         """The next `count` samples of the policy."""
-        return self._learner.sample(count)
+        return self._learner.sample(count, along=self._queue.sequences)
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
         """One update; returns loss, entropy (nats a token), entropy_weight and restarts."""
         if not results:
             return {}
         batch = [candidate.tokens for candidate, _ in results]
+        taught = self._queue.sequences
         self._queue.push((candidate.tokens, reward) for candidate, reward in results)
+        # Whatever is in the queue now is in the batch or was in the queue before it.
+        row_of = {tokens: row for row, tokens in enumerate((*batch, *taught))}
+        queue_rows = torch.tensor([row_of[tokens] for tokens in self._queue.sequences], device=self._learner.device)
         weight = linear_to_zero(self._options.entropy_weight, self._told, self._evaluations)
-        steps = self._learner.record(batch, self._queue.sequences)
+        steps = self._learner.record(batch, taught)
         score = self._learner.score(steps)
         size = len(batch)
         summed_entropy = entropy(score.entropies[:size], steps.is_token[:size])
-        loss = priority_queue_loss(score.log_probs[size:]) - weight * summed_entropy
+        loss = priority_queue_loss(score.log_probs[queue_rows]) - weight * summed_entropy
         if loss.requires_grad:
             self._learner.descend(loss)
         self._told += size

@@ -99,7 +99,7 @@ class Reinforce:
 
     def ask(self, count: int) -> list[Candidate]:
         """The next `count` samples of the policy."""
-        return self._learner.sample(count)
+        return self._learner.sample(count, along=())
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
         """One update; returns loss, entropy (nats a token) and the baseline that was used."""
@@ -110,23 +110,24 @@ class Reinforce:
         mean = math.fsum(value / len(values) for value in values)
         baseline = mean if self._baseline is None else self._baseline
         steps = self._learner.record([candidate.tokens for candidate, _ in results])
-        score = self._learner.score(steps)
+        score = self._learner.look(steps)
         # Subtracted in float64: rewards of any size may differ by little.
-        loss = reinforce_loss(score.log_probs, (rewards - baseline).to(score.log_probs.dtype), 0.0)
+        advantages = (rewards - baseline).to(score.log_probs.dtype)
+        loss = reinforce_loss(score.log_probs, advantages, 0.0)
         decay = self._options.baseline_decay
         distance = math.fsum(abs(value - baseline) / len(values) for value in values)
         self._distance = distance if self._distance is None else decay * self._distance + (1 - decay) * distance
         exploration = linear_to_zero(self._exploration, self._told, self._evaluations)
         weight = self._options.entropy_weight + exploration * self._distance
+        is_token, number = steps.is_token, len(values)
         if weight:
-            loss = loss - weight * entropy(score.entropies, steps.is_token)
-        if loss.requires_grad:
-            self._learner.descend(loss)
+            loss = loss - weight * entropy(score.entropies, is_token)
+        self._learner.descend_along(is_token * (advantages / -number)[:, None], is_token * (-weight / number))
         self._baseline = mean if self._baseline is None else decay * self._baseline + (1 - decay) * mean
         self._told += len(values)
         return {
-            "loss": float(loss.detach()),
-            "entropy": float(score.entropies.detach().sum()) / max(int(steps.lengths.sum()), 1),
+            "loss": float(loss),
+            "entropy": float(score.entropies.sum()) / max(int(steps.lengths.sum()), 1),
             "baseline": baseline,
         }
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dslc.controller.rollout import Steps
+from dslc.controller.steps import Steps
 from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, keep_best, priority_queue_loss, risk_seeking_loss
 from dslc.search.outcome import ORIGINS, Candidate

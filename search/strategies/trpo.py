@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dslc.controller.masking import masked_divergence, masked_entropy
-from dslc.controller.rollout import Steps
+from dslc.controller.steps import Steps
 from dslc.diagnostics import DslcError
 from dslc.search.losses import entropy, normalise_advantages
 from dslc.search.outcome import Candidate

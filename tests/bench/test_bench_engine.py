@@ -18,7 +18,8 @@ EVALUATIONS = 1000
 CNN6 = Path(__file__).parent / "grammars" / "cnn6.lark"
 SIZES = (4, 4, 3, 4) * 6
 """Choices of each decision of cnn6."""
-BATCHES = {1: 60, 20: 40, 64: 25}
+BATCHES = {1: 120, 20: 60, 64: 60}
+"""Batches of a search by their size: enough that its start and end, 30 ms, are a small part."""
 ROUNDS = 5
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "reinforce": ("reinforce", {}),

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import TypeCheckError
 
 from dslc.controller.masking import masked_entropy, masked_log_softmax
-from dslc.controller.rollout import Steps, draw_tokens
+from dslc.controller.rollout import draw_tokens
+from dslc.controller.steps import Steps
 from dslc.search.losses import ppo_clip_loss, reinforce_loss
 from tests.controller.small_spaces import MENUS, make_policy, make_space
 

@@ -6,6 +6,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,18 +23,47 @@ GRAMMAR = Path(__file__).parent.parent / "bench" / "grammars" / "cnn6.lark"
 BATCH = 64
 MOST_MEGABYTES = 1000
 MOST_SLOWER = 1.3
-"""Time of a step at the end, as a multiple of that at the beginning."""
+"""Time of a step at the end, as a multiple of that at the beginning, both in units of fixed work done meanwhile."""
+
+
+EVERY = 16
+"""Batches between two pieces of fixed work."""
+
+
+class FixedWork:
+    """A piece of work that never changes, to tell a machine that became slower from a search that did."""
+
+    def __init__(self) -> None:
+        self._state, self._weights = torch.rand(BATCH, 64), torch.rand(64, 256) / 64
+        self._tokens = torch.randint(0, 15, (BATCH, 24), generator=torch.Generator().manual_seed(0))
+
+    def seconds(self) -> float:
+        """CPU time of doing it now: gates of a small network, and many Python objects, as a search makes them."""
+        began = time.process_time()
+        for _ in range(20):
+            torch.sigmoid(self._state @ self._weights)
+        for _ in range(3):
+            names = {tuple(row): sha256(str(row).encode()).hexdigest() for row in self._tokens.tolist()}
+            sorted(names, key=names.__getitem__)
+        return time.process_time() - began
 
 
 class TimedStrategy:
-    """A strategy that notes the CPU time at which each batch begins."""
+    """A strategy that notes the CPU time of each batch, from ask to ask, and that of fixed work beside them."""
 
     def __init__(self, strategy: Strategy) -> None:
         self._strategy, self.name = strategy, strategy.name
-        self.begun: list[float] = []
+        self._fixed_work = FixedWork()
+        self._began: float | None = None
+        self.steps: list[float] = []
+        self.fixed: list[float] = []
 
     def ask(self, count: int) -> list[Candidate]:
-        self.begun.append(time.process_time())
+        if self._began is not None:
+            self.steps.append(time.process_time() - self._began)
+        if len(self.steps) % EVERY == 0:
+            self.fixed.append(self._fixed_work.seconds())
+        self._began = time.process_time()
         return self._strategy.ask(count)
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
@@ -49,6 +79,12 @@ class TimedStrategy:
 def instant(program: Program, context: Context) -> float:  # noqa: ARG001
     """A share of the decisions, as cheap as a reward can be."""
     return sum(token % 3 == 0 for token in program.tokens) / len(program.tokens)
+
+
+def ends(seconds: Sequence[float]) -> tuple[float, float]:
+    """Medians of the first and of the last 5%."""
+    part = max(len(seconds) // 20, 1)
+    return median(seconds[:part]), median(seconds[-part:])
 
 
 def soak_million(count: int) -> str:
@@ -75,16 +111,18 @@ def soak_million(count: int) -> str:
             assert result.status == "finished", f"{name} ended as {result.status}"
             megabytes_on_disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
         seconds = time.process_time() - began
-        steps = [1000 * (end - start) for start, end in zip(strategy.begun, strategy.begun[1:], strict=False)]
-        part = max(len(steps) // 20, 1)
-        first, last = median(steps[:part]), median(steps[-part:])
+        first, last = ends(strategy.steps)
+        slower = last / first
+        fixed_first, fixed_last = ends(strategy.fixed)
+        machine = fixed_last / fixed_first
         megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
         figures.append(
             f"{name}: {evaluations:,} evaluations in {seconds:.0f} s of CPU, {evaluations / seconds:.0f} a second; "
-            f"a step of {BATCH} {first:.1f} ms in the first 5% and {last:.1f} ms in the last; peak {megabytes:.0f} MB "
-            f"resident, {megabytes_on_disk:.0f} MB on disk"
+            f"a step of {BATCH} {1000 * first:.1f} ms in the first 5% and {1000 * last:.1f} ms in the last, "
+            f"{slower:.2f} x, fixed work beside it {machine:.2f} x; peak {megabytes:.0f} MB resident, "
+            f"{megabytes_on_disk:.0f} MB on disk"
         )
         print(figures[-1], flush=True)
         assert megabytes < MOST_MEGABYTES, f"{name}: {megabytes:.0f} MB"
-        assert last < MOST_SLOWER * first, f"{name}: a step takes {last / first:.2f} times as long at the end"
+        assert slower < MOST_SLOWER * machine, f"{name}: a step takes {slower / machine:.2f} times as long at the end"
     return "; ".join(figures)
