@@ -25,8 +25,6 @@ from dslc.search.recording import recording
 FORMAT = 1
 COMMIT_SECONDS = 0.05
 """Least time between two commits, in s: instant rewards share one, a child that took longer is committed at once."""
-CACHE_KILOBYTES = 64_000
-"""Most memory for pages of the database."""
 
 SCHEMA = """
 CREATE TABLE samples(id INTEGER PRIMARY KEY, batch INT, tokens TEXT, text TEXT, log_prob REAL, program_hash TEXT,
@@ -83,8 +81,6 @@ class RunStore:
             self._database = sqlite3.connect(run_dir / "samples.sqlite", isolation_level=None, timeout=60)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
-            # Hashes come in no order, so each touches another page: those of a long run are not read again and again.
-            self._database.execute(f"PRAGMA cache_size=-{CACHE_KILOBYTES}")
             self._database.execute(OUTPUTS)
         self._samples: list[tuple[Any, ...]] = []
         self._evaluations: list[tuple[Any, ...]] = []
