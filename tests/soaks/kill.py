@@ -21,6 +21,8 @@ from tests.soaks.settings import EVALUATIONS, RUN_VARIABLE
 
 NUM_SAMPLES = EVALUATIONS + EVALUATIONS // 2
 ROOT = Path(__file__).parents[2]
+MOST_SECONDS = 2.0
+"""Longest time in which what a search started may outlive it."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,16 @@ def check_moments(
         run_dir = folder / f"moment{moment}"
         at_stop.append(check_moment(server, run_dir, generator, number))
         assert history(run_dir) == whole, f"moment {moment}: the history differs from the uninterrupted run's"
-        assert not find_processes(run_dir), f"moment {moment}: workers outlived their search"
+        assert not find_lasting_processes(run_dir), f"moment {moment}: workers outlived their search"
     return at_stop
+
+
+def find_lasting_processes(run_dir: Path) -> list[int]:
+    """Of `find_processes` those that are still there after a while: on a busy machine a killed one takes its time."""
+    deadline = time.monotonic() + MOST_SECONDS
+    while (found := find_processes(run_dir)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def find_processes(run_dir: Path) -> list[int]:
