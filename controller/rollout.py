@@ -84,7 +84,7 @@ def sample_steps(
     weights: FoldedWeights,
     tape: Tape,
     along: Sequence[Sequence[int]] = (),
-) -> tuple[Steps, list[Float[Tensor, "chunk batch token"]]]:
+) -> tuple[Steps, list[Float[Tensor, "_ batch token"]]]:
     """As `sample_rollout`, with the network's way written on the tape.
 
     Args:
@@ -129,7 +129,7 @@ def sample_steps(
     return walk.gather(tokens[:done]), log_probs
 
 
-def sum_log_probs(steps: Steps, parts: Sequence[Float[Tensor, "chunk batch token"]]) -> list[float]:
+def sum_log_probs(steps: Steps, parts: Sequence[Float[Tensor, "_ batch token"]]) -> list[float]:
     """Log-probability of each sampled sequence, in nats."""
     if not parts:
         return [0.0] * len(steps.tokens)
