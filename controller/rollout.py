@@ -150,7 +150,7 @@ def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "bat
         uniform: In [0, 1).
     """
     tokens = torch.empty((len(probs), 1), dtype=torch.int32, device=probs.device)
-    TokenDrawer(probs[0], len(probs)).draw(probs, uniform, tokens)
+    TokenDrawer(probs.new_empty(probs.shape[1]), len(probs)).draw(probs, uniform, tokens)
     return tokens[:, 0]
 
 

@@ -214,7 +214,8 @@ class Niches:
     def _sample_policy(self, count: int) -> Sentences:
         assert self._learner is not None
         tokens = sample_tokens(self._learner.policy, count, self._torch_generator)
-        self._distinct = len(np.unique(self._hash.keys(tokens))) / len(tokens)
+        if count:
+            self._distinct = len(np.unique(self._hash.keys(tokens))) / count
         return self._keep_new(self._variation.trace(tokens), count)
 
     def _pick(self, count: int) -> Sentences:

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import dslc
 from dslc.controller import heads, policy, rollout
 from dslc.controller.masking import TorchRuntime
-from dslc.controller.rollout import CHECK_EVERY, _draw_from_unordered, sample_rollout
+from dslc.controller.rollout import CHECK_EVERY, TokenDrawer, sample_rollout
 from dslc.controller.tracking import TorchNodeTracker
 from dslc.space import Space
 from tests.controller.small_spaces import make_policy
@@ -64,9 +64,15 @@ def _runtimes_of_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU would run, on the CPU."""
     monkeypatch.setattr(policy, "make_runtime", make_torch_runtime)
     monkeypatch.setattr(heads, "make_tracker", lambda marks, *others: TorchNodeTracker(marks, *others))
-    monkeypatch.setattr(
-        rollout, "draw_tokens", lambda probs, uniform: _draw_from_unordered(probs, probs.cumsum(-1), uniform)
-    )
+    monkeypatch.setattr(rollout, "TokenDrawer", UnorderedDrawer)
+
+
+class UnorderedDrawer(TokenDrawer):
+    """Draws as where a sum is made in parallel."""
+
+    def __init__(self, like: torch.Tensor, batch_size: int) -> None:
+        super().__init__(like, batch_size)
+        self._is_ordered = False
 
 
 def make_torch_runtime(*arguments: Any, **named: Any) -> TorchRuntime:
