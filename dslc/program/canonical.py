@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from operator import attrgetter
-from typing import TypeVar
 
 from dslc.program.graph import INPUT, Graph, Node
+from dslc.program.kept_text import kept_text
 
 FORMAT = "dslc.graph/1"
 """First line of what is hashed; a new number whenever the text of equal graphs changes."""
-KEPT_TEXTS = 1024
-"""How many values are kept with their texts."""
-
-Kept = TypeVar("Kept")
-
-_kept: dict[int, tuple[object, str]] = {}
 
 
 def canonical_graph(graph: Graph) -> Graph:
@@ -44,7 +37,7 @@ def graph_hash(graph: Graph) -> str:
     lines = [FORMAT]
     for number, node in enumerate(_sort_inputs(graph)):
         place[node.id] = number
-        lines.append(_kept_text(node, _write_input))
+        lines.append(kept_text(node, _write_input))
     number = len(lines) - 1
     pending = [*graph.outputs[::-1]]  # what to visit, the next one last; -1 - i: inputs of node i are written
     i = pending.pop()
@@ -92,7 +85,7 @@ def graph_hash(graph: Graph) -> str:
             initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
             lines.append(f"{node.op} {places} {attributes or '()'} {initial} ")
         elif attributes:
-            lines.append(f"{node.op} {places} {_kept_text(attributes)} [] ")
+            lines.append(f"{node.op} {places} {kept_text(attributes)} [] ")
         else:
             lines.append(f"{node.op} {places} () [] ")
     lines.append(f"return {tuple([place[i] for i in graph.outputs])}")
@@ -102,19 +95,6 @@ def graph_hash(graph: Graph) -> str:
 def _write_input(node: Node) -> str:
     ((_, name),) = node.attributes
     return f"{INPUT} () (('name', {name!r}),) [] {node.type}"
-
-
-def _kept_text(value: Kept, write: Callable[[Kept], str] = str) -> str:
-    """The text of an unchanging value, in less time for one that many graphs hold."""
-    # By identity, since 1 and 1.0 are equal but not written alike. A value that is kept stays the only one of its id.
-    kept = _kept.get(id(value))
-    if kept is not None:
-        return kept[1]
-    if len(_kept) >= KEPT_TEXTS:
-        _kept.clear()
-    text = write(value)
-    _kept[id(value)] = (value, text)
-    return text
 
 
 def _sort_inputs(graph: Graph) -> list[Node]:

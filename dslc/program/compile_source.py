@@ -14,24 +14,20 @@ import ast
 import keyword
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 from typing import TypeVar
 
+from dslc.program.emit import QUOTES
+from dslc.program.template import Constant, FilledTemplate, split_numbers
+
 KEPT_SHAPES = 512
 """How many shapes are known; the code of one is about 10 kilobytes."""
 MARK = "\N{REFERENCE MARK}"
 """Stands for a number, and begins the text constants that do; plain code has no text constants of its own."""
-QUOTES = '"""'
 
-_NUMBER = re.compile(
-    # Numbers in brackets are one constant; a bracket behind a name begins arguments, and so do two in a row.
-    r"(\((?<![\w)].)[0-9]+(?:, [0-9]+)+\)"
-    # No part of a name or of a decimal fraction.
-    r"|[0-9](?<![\w.].)[0-9]*(?![\w.]))"
-)
 _PLAIN = re.compile(r"(?:[\w\s.,()=:]|->)*", re.ASCII)
 _WORD = re.compile(r"\w+")
 _PLAIN_KEYWORDS = frozenset(("class", "def", "return", "from", "import", "None", "True", "False"))
@@ -39,8 +35,11 @@ _OTHER_KEYWORDS = frozenset(keyword.kwlist) - _PLAIN_KEYWORDS
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-Shape = tuple[str, tuple[int, ...]]
+TextShape = tuple[str, tuple[int, ...]]
 """Code with a mark for each number and without comments; the number of line breaks in each docstring."""
+TemplateShape = tuple[tuple[str, ...], int]
+"""Pieces of a template, and the number of lines, which says how many the docstring has."""
+Shape = TextShape | TemplateShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,23 @@ _marked: dict[Shape, MarkedCode | None] = {}
 """The code of shapes that came again; None where marks cannot stand for the numbers."""
 
 
-def compile_source(text: str, name: str) -> CodeType:
+def compile_source(text: str, name: str, filled: FilledTemplate | None = None) -> CodeType:
     """Code of a module whose text a target emitted, to be run once.
 
     Args:
         text: the module.
         name: of its file, for tracebacks.
+        filled: the text in parts, if it was written so.
     """
+    if filled is not None:
+        template = filled.pieces, filled.num_lines
+        marked = _marked.get(template)
+        if marked is not None:
+            constants = [*filled.values]
+            constants[filled.docstring] = _read_docstring(str(constants[filled.docstring]))
+            return _fill_in(marked, constants, name)
+        _note_shape(template, lambda: _compile_template(filled))
+        return compile(text, name, "exec", dont_inherit=True)
     segments = text.split(QUOTES)
     docstrings = segments[1::2]
     lines: list[str] = []
@@ -76,17 +85,22 @@ def compile_source(text: str, name: str) -> CodeType:
         marked_line, numbers = _mark_numbers(line if comment < 0 else line[:comment])
         lines.append(marked_line)
         values += numbers
-    shape: Shape = ("\n".join(lines), tuple([docstring.count("\n") for docstring in docstrings]))
+    shape: TextShape = ("\n".join(lines), tuple([docstring.count("\n") for docstring in docstrings]))
     marked = _marked.get(shape)
     if marked is not None:
         return _fill_in(marked, [*values, *[_read_docstring(docstring) for docstring in docstrings]], name)
-    # Most shapes of large programs come only once.
-    if shape not in _marked:
-        if hash(shape) in _seen:
-            _keep(_marked, shape, _compile_marked(*shape))
-        else:
-            _keep(_seen, hash(shape), None)
+    _note_shape(shape, lambda: _compile_marked(*shape))
     return compile(text, name, "exec", dont_inherit=True)
+
+
+def _note_shape(shape: Shape, compile_shape: Callable[[], MarkedCode | None]) -> None:
+    """Compile a shape when it comes for the second time: most of large programs come only once."""
+    if shape in _marked:
+        return
+    if hash(shape) in _seen:
+        _keep(_marked, shape, compile_shape())
+    else:
+        _keep(_seen, hash(shape), None)
 
 
 def _keep(kept: dict[Key, Value], key: Key, value: Value) -> None:
@@ -96,17 +110,10 @@ def _keep(kept: dict[Key, Value], key: Key, value: Value) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _mark_numbers(line: str) -> tuple[str, tuple[int | tuple[int, ...], ...]]:
+def _mark_numbers(line: str) -> tuple[str, tuple[Constant, ...]]:
     """A line of code with a mark for each number, and the numbers; kept, since most lines come again and again."""
-    pieces = _NUMBER.split(line)
-    return MARK.join(pieces[::2]), tuple([_read_number(text) for text in pieces[1::2]])
-
-
-def _read_number(text: str) -> int | tuple[int, ...]:
-    """A number, or several in brackets."""
-    if text[0] == "(":
-        return tuple([int(number) for number in text[1:-1].split(", ")])
-    return int(text)
+    pieces, numbers = split_numbers(line)
+    return MARK.join(pieces), numbers
 
 
 def _read_docstring(text: str) -> str:
@@ -144,10 +151,33 @@ def _compile_marked(code: str, line_breaks: Sequence[int]) -> MarkedCode | None:
         match node:
             case ast.Expr(ast.Constant(str(mark))) if int(mark.removeprefix(MARK)) < num_numbers:
                 return None  # a number that stands alone; a text there would be a docstring
+    return _find_marks(_compile_without_columns(tree))
+
+
+def _compile_template(filled: FilledTemplate) -> MarkedCode | None:
+    """The code of a template; None if Python has made one of its numbers a part of something else."""
+    marks: list[str] = []
+    for i, known in enumerate(filled.values):
+        if isinstance(known, str):
+            # A docstring can have several lines; of comments nothing is compiled.
+            marks.append(f"{MARK}{i}" + "\n" * known.count("\n") if i == filled.docstring else known)
+        else:
+            # In quotes, a text constant that stands where the number does.
+            marks.append(f'"{MARK}{i}"')
+    tree = ast.parse(filled.fill(marks))
+    if any(isinstance(node, ast.operator | ast.unaryop | ast.boolop | ast.cmpop) for node in ast.walk(tree)):
+        return None  # Python computes with numbers where it compiles
+    marked = _find_marks(_compile_without_columns(tree))
+    num_marks = 1 + sum(not isinstance(known, str) for known in filled.values)
+    return marked if marked is not None and _count_marks(marked) == num_marks else None
+
+
+def _compile_without_columns(tree: ast.Module) -> CodeType:
+    for node in ast.walk(tree):
         if isinstance(node, ast.stmt | ast.expr | ast.arg | ast.keyword | ast.alias):
             node.end_lineno = node.lineno
             node.col_offset = node.end_col_offset = -1  # unknown
-    return _find_marks(compile(tree, "<shape>", "exec", dont_inherit=True))
+    return compile(tree, "<shape>", "exec", dont_inherit=True)
 
 
 def _find_marks(code: CodeType) -> MarkedCode | None:
@@ -161,7 +191,11 @@ def _find_marks(code: CodeType) -> MarkedCode | None:
                 return None
             inner.append((place, found))
         elif isinstance(constant, str) and constant.startswith(MARK):
-            marks.append((place, int(constant.removeprefix(MARK))))
+            marks.append((place, int(constant.removeprefix(MARK))))  # line breaks behind it do not count
         elif MARK in repr(constant):
             return None
     return MarkedCode(code, tuple(marks), tuple(inner))
+
+
+def _count_marks(marked: MarkedCode) -> int:
+    return len(marked.marks) + sum(_count_marks(inner) for _, inner in marked.inner)

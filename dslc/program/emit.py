@@ -7,22 +7,27 @@ any other call has one argument a line.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from textwrap import wrap
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.program.graph import Graph, Node
 from dslc.program.op_spec import Call
+from dslc.program.tensor_type import TensorType
 from dslc.value import value
+
+if TYPE_CHECKING:
+    from dslc.program.template import FilledTemplate
 
 FORMAT = "dslc.python/1"
 LINE_LENGTH = 88
 """Longest line of code, which is ruff's default."""
 INDENT = "    "
+QUOTES = '"""'
 RESERVED = frozenset(
     ("torch", "nn", "functional", "math", "Tensor", "Optimizer", "ParamsT", "Callable", "Any", "defaultdict")
 ) | frozenset(("self", "super", "float", "int", "min", "max", "zip"))
@@ -49,15 +54,17 @@ class LineOrigin:
 class LineMap(Sequence[LineOrigin]):
     """Origins of lines, made when they are asked for: most texts of a search fail nowhere."""
 
-    def __init__(self, rows: Sequence[tuple[int, Node]]) -> None:
-        self._rows = rows
+    def __init__(self, blocks: Sequence[tuple[int, Sequence[Node | None]]]) -> None:
+        self._blocks = blocks
+        """A line, and the nodes that it and the next ones compute."""
 
     @cached_property
     def _origins(self) -> tuple[LineOrigin, ...]:
-        return tuple([LineOrigin(line, node.id, node.op, node.rule, node.tokens) for line, node in self._rows])
+        rows = [(line, node) for first, nodes in self._blocks for line, node in enumerate(nodes, first)]
+        return tuple([LineOrigin(line, node.id, node.op, node.rule, node.tokens) for line, node in rows if node])
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._origins)
 
     @overload
     def __getitem__(self, index: int) -> LineOrigin: ...
@@ -83,6 +90,8 @@ class PythonSource:
     """Origins of the lines that compute something, by line."""
     sentence: str = ""
     """The rendered sentence that it was made from."""
+    filled: FilledTemplate | None = field(default=None, compare=False, repr=False)
+    """The text in parts, if it was written so; it is compiled in less time."""
 
     def __str__(self) -> str:
         return self.text
@@ -132,7 +141,7 @@ class SourceWriter:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._num_lines = 0
-        self._origins: list[tuple[int, Node]] = []  # number of a line, and the node that it computes
+        self._origins: list[tuple[int, Sequence[Node]]] = []  # number of a line, and the node that it computes
         self._indent = ""
 
     @property
@@ -155,14 +164,7 @@ class SourceWriter:
         self._lines.append(f"{self._indent}{text}".rstrip())
         self._num_lines += 1
         if node is not None:
-            self._origins.append((self._num_lines, node))
-
-    def write_block(self, text: str, nodes: Sequence[Node | None]) -> None:
-        """Several lines that are indented already, and the node that each computes."""
-        self._lines.append(text)
-        first = self._num_lines + 1
-        self._origins += [(line, node) for line, node in enumerate(nodes, first) if node is not None]
-        self._num_lines += len(nodes)
+            self._origins.append((self._num_lines, (node,)))
 
     def write_definition(self, text: str) -> None:
         """A definition of several lines for the top of a module, with the two empty lines that follow one."""
@@ -210,10 +212,10 @@ class SourceWriter:
 
     def write_docstring(self, summary: str, details: Iterable[tuple[str, str]]) -> None:
         """A docstring: one line, then named details, wrapped."""
-        self.write(f'"""{_escape(summary)}')
+        self.write(f"{QUOTES}{escape_text(summary)}")
         self.write()
         for name, detail in details:
-            head, text = f"{name}: ", _escape(detail)
+            head, text = f"{name}: ", escape_text(detail)
             if len(self._indent) + len(head) + len(text) <= LINE_LENGTH:
                 self.write(f"{head}{text.strip()}")
                 continue
@@ -229,7 +231,7 @@ class SourceWriter:
             with self.indented():
                 for line in others:
                     self.write(line)
-        self.write('"""')
+        self.write(QUOTES)
 
     def finish(self, class_name: str, sentence: str) -> PythonSource:
         """Everything written so far."""
@@ -247,10 +249,10 @@ def write_imports(writer: SourceWriter, *, uses_torch: bool, uses_nn: bool = Tru
     writer.write()
 
 
-def shapes_text(graph: Graph) -> str:
+def shapes_text(graph: Graph, write: Callable[[TensorType], str] = str) -> str:
     """Shapes of inputs and outputs: `images [batch, in_channels, height, width] to [batch, num_classes]`."""
-    inputs = ", ".join(f"{node.attribute('name')} {node.type}" for node in graph.inputs)
-    return f"{inputs} to {', '.join(str(graph.nodes[i].type) for i in graph.outputs)}"
+    inputs = ", ".join([f"{node.attribute('name')} {write(node.type)}" for node in graph.inputs])
+    return f"{inputs} to {', '.join([write(graph.nodes[i].type) for i in graph.outputs])}"
 
 
 def joining_text(name: str, values: Sequence[str], function: str | None = None) -> str:
@@ -299,7 +301,7 @@ def check_class_name(name: str) -> None:
         )
 
 
-def _escape(text: str) -> str:
+def escape_text(text: str) -> str:
     """The text as it stands in a docstring: a sentence may hold quotes, backslashes and what no terminal shows."""
     shown = text.replace("\\", "\\\\")
     if not shown.isprintable():

@@ -76,7 +76,7 @@ def load_name(source: PythonSource, defined: str | None = None) -> Any:
     if module is None:
         module = ModuleType(_module_name(name))
         module.__file__ = name
-        exec(compile_source(source.text, name), module.__dict__)
+        exec(compile_source(source.text, name, source.filled), module.__dict__)
     _keep_module(name, module, source.text)
     return getattr(module, defined or source.class_name)
 

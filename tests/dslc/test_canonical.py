@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dslc
-from dslc.program import canonical
+from dslc.program import kept_text
 from dslc.program.canonical import FORMAT, canonical_graph, graph_hash
 from dslc.program.graph import Graph, GraphBuilder
 from dslc.program.targets import get_target
@@ -101,7 +101,7 @@ def plain_hash(graph: Graph) -> str:
 
 @pytest.mark.parametrize("name", ["optimizer", "conv_net", "activation", "expression"])
 def test_the_hash_is_that_of_the_canonical_form(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canonical, "KEPT_TEXTS", 5)  # so that texts are dropped, and made again, many times
+    monkeypatch.setattr(kept_text, "KEPT_TEXTS", 5)  # so that texts are dropped, and made again, many times
     start = {"optimizer": "scheduled", "conv_net": "skips_6"}.get(name)
     for program in dslc.compile(name, start=start).samples(60, seed=8, lengths="even"):
         assert graph_hash(program.graph) == plain_hash(program.graph)

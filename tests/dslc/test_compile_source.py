@@ -12,6 +12,7 @@ import dslc
 from dslc.program import compile_source as module
 from dslc.program.compile_source import compile_source
 from dslc.program.targets import target_names
+from dslc.program.template import FilledTemplate, TemplateWriter
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +37,10 @@ def describe(code: CodeType) -> Iterator[tuple[Any, ...]]:
         yield from describe(each)
 
 
-def check_as_compiled(text: str, name: str) -> None:
-    assert list(describe(compile_source(text, name))) == list(describe(compile(text, name, "exec", dont_inherit=True)))
+def check_as_compiled(text: str, name: str, filled: FilledTemplate | None = None) -> None:
+    assert list(describe(compile_source(text, name, filled))) == list(
+        describe(compile(text, name, "exec", dont_inherit=True))
+    )
 
 
 @pytest.mark.parametrize("start", ["start", "layers_3_stride_1", "layers_6"])
@@ -46,6 +49,34 @@ def test_networks_are_compiled_as_by_python(start: str) -> None:
     for number, program in enumerate(space.samples(80, seed=1)):
         check_as_compiled(program.source.text, f"<network {number}>")
     assert len([marked for marked in module._marked.values() if marked is not None]) >= 4
+
+
+@pytest.mark.parametrize("start", ["start", "layers_6", "skips_6"])
+def test_templates_of_networks_are_compiled_as_by_python(start: str) -> None:
+    for number, program in enumerate(dslc.compile("conv_net", start=start).samples(40, seed=3)):
+        source = program.source
+        assert source.filled is not None
+        assert str(source.filled) == source.text
+        assert source.filled.num_lines == source.text.count("\n")
+        for _ in range(3):
+            check_as_compiled(source.text, f"<network {number}>", source.filled)
+    if start != "skips_6":  # sizes that are added, and images that are padded
+        assert None not in module._marked.values()
+        assert len(module._marked) >= 4
+
+
+@pytest.mark.parametrize(
+    "piece", ["x = 2 * %s", "x = -%s", "x = (%s, (1, 2))", "x = f(%s, (3, %s))", "if %s:\n    x = 1", "x = f(%s)  # %s"]
+)
+def test_a_template_whose_numbers_are_computed_is_compiled_as_by_python(piece: str) -> None:
+    for i in range(4):
+        writer = TemplateWriter()
+        writer.write("class C:")
+        writer.write_docstring(f"Of {i} \\\\ {i}.\n\n    More.\n    ")
+        is_commented = "#" in piece
+        writer.write(piece, (), (i, f"of {i}") if is_commented else (i,) * piece.count("%s"))
+        source = writer.finish("C", "")
+        check_as_compiled(source.text, f"<text {i}>", source.filled)
 
 
 @pytest.mark.parametrize("name", [name for name in target_names() if name != "generic"])

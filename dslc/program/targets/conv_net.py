@@ -20,10 +20,10 @@ from dslc.program.emit import PythonSource
 from dslc.program.emit_network import emit_network
 from dslc.program.graph import Graph, GraphBuilder, Node
 from dslc.program.meaningless import even_filter, not_a_size, unknown_name, unknown_word, wrong_children
-from dslc.program.op_rules import AttributeValue, axes_of_image, filter_parameters, scale_and_offset
+from dslc.program.op_rules import AttributeValue, Parameter, filter_parameters, linear_parameters, scale_and_offset
 from dslc.program.repair_connections import collect_unconnected, join_in_depth, take_image
 from dslc.program.targets import AliasSpec, BuildArgument, Built
-from dslc.program.tensor_type import Symbol, TensorType, ceil_div
+from dslc.program.tensor_type import CeilDiv, Dim, Symbol, TensorType, ceil_div
 from dslc.program.tree import Leaf, ParseTree
 from dslc.value import value
 
@@ -35,6 +35,9 @@ NO, YES = "0", "1"
 _CHILDREN = ("layers, and before all or none of them one `0` or `1` for each earlier layer",)
 
 IMAGES = TensorType((Symbol("batch"), Symbol("in_channels"), Symbol("height"), Symbol("width")))
+SCORES = TensorType((Symbol("batch"), Symbol("num_classes")))
+CLASSES: tuple[tuple[str, AttributeValue], ...] = (("out_features", "num_classes"),)
+"""Attributes of the classifier."""
 
 
 @value
@@ -102,13 +105,12 @@ class ConvNet:
         outputs: list[Node] = []
         for layer in layers:
             inputs = take_image([outputs[number] for number in layer.inputs], image)
-            outputs.append(builder.add_layer(_join_inputs(builder, inputs, layer), layer))
+            features = inputs[0] if len(inputs) == 1 else _join_inputs(builder, inputs, layer)
+            outputs.append(builder.add_layer(features, layer))
         span = (tree.start_token, tree.end_token)
         unconnected = collect_unconnected(outputs, [number for layer in layers for number in layer.inputs])
         features = join_in_depth(builder, take_image(unconnected, image), tree.name, span)
-        pooled = builder.add("global_average_pool", features, rule=tree.name, tokens=span)
-        attributes = {"out_features": "num_classes"}
-        return builder.finish(builder.add("linear", pooled, attributes=attributes, rule=tree.name, tokens=span))
+        return builder.finish(builder.add_classifier(features, tree.name, span))
 
     def write_formula(self, graph: Graph) -> str | None:  # noqa: ARG002
         """None: a network is read as a drawing."""
@@ -215,14 +217,14 @@ def _join_inputs(builder: GraphBuilder, inputs: Sequence[Node], layer: Layer) ->
 
 
 class _NetworkBuilder(GraphBuilder):
-    """Makes the nodes of a layer itself: a search makes many of them, and their types are those of `op_rules`."""
+    """Makes nodes itself: a search makes many of them, and their types are those of `op_rules`."""
 
     def add_layer(self, features: Node, layer: Layer) -> Node:
         """A convolution of images, its batch norm and its ReLU."""
         form, nodes, place = layer.form, self._nodes, len(self._nodes)
-        batch, channels, height, width = axes_of_image(features.type)
+        _, channels, height, width = features.type.shape
         vertical, horizontal = form.stride
-        type = TensorType((batch, form.num_filters, ceil_div(height, vertical), ceil_div(width, horizontal)))
+        type = _image_type(form.num_filters, _divisor(height) * vertical, _divisor(width) * horizontal)
         filters = filter_parameters(form.num_filters, channels, *form.kernel)
         rule, tokens = layer.tree.name, (layer.tree.start_token, layer.tree.end_token)
         nodes.append(Node(place, "conv2d", (features.id,), type, form.attributes, filters, rule, tokens))
@@ -231,3 +233,31 @@ class _NetworkBuilder(GraphBuilder):
         output = Node(place + 2, "relu", (place + 1,), type, (), (), rule, tokens)
         nodes.append(output)
         return output
+
+    def add_classifier(self, features: Node, rule: str, tokens: tuple[int, int]) -> Node:
+        """The mean of every channel, and a linear map of these."""
+        nodes, place = self._nodes, len(self._nodes)
+        pooled, weight_and_bias = _classifier_types(features.type.shape[1])
+        nodes.append(Node(place, "global_average_pool", (features.id,), pooled, (), (), rule, tokens))
+        scores = Node(place + 1, "linear", (place,), SCORES, CLASSES, weight_and_bias, rule, tokens)
+        nodes.append(scores)
+        return scores
+
+
+@lru_cache(maxsize=4096)
+def _image_type(num_filters: int, vertical: int, horizontal: int) -> TensorType:
+    """What strides, multiplied over all layers before, leave of the images; one object for many networks."""
+    batch, _, height, width = IMAGES.shape
+    return TensorType((batch, num_filters, ceil_div(height, vertical), ceil_div(width, horizontal)))
+
+
+def _divisor(size: Dim) -> int:
+    """By what strides have divided the height or width of the images."""
+    return size.divisor if isinstance(size, CeilDiv) else 1
+
+
+@lru_cache(maxsize=256)
+def _classifier_types(channels: Dim) -> tuple[TensorType, tuple[Parameter, ...]]:
+    """What the mean of every channel is, and what the linear map of it trains."""
+    pooled = TensorType((IMAGES.shape[0], channels))
+    return pooled, linear_parameters((pooled,), dict(CLASSES))
