@@ -76,6 +76,8 @@ class PolicyLearner:
         self._folded: tuple[list[int], FoldedWeights] | None = None
         self._tapes: dict[int, Tape] = {}
         """By number of sequences."""
+        self._lent: dict[int, Tape] = {}
+        """Those of scores whose gradient may still be asked for: until the weights change."""
         self._on_tape: tuple[Steps, FoldedWeights, Tape] | None = None
         """What was sampled, with which weights and on which tape, as long as nothing else is written there."""
 
@@ -134,6 +136,8 @@ class PolicyLearner:
         places = [weight.data_ptr() for weight in self.policy.network_parameters]
         if self._folded is None or self._folded[0] != places:
             self._folded = places, self.policy.fold()
+            self._tapes.update(self._lent)
+            self._lent.clear()
         return self._folded[1]
 
     def _find_tape(self, weights: FoldedWeights, time: int, rows: int) -> Tape | None:
@@ -178,12 +182,14 @@ class PolicyLearner:
         self._optimizer.state.clear()
 
     def score(self, steps: Steps) -> Score:
-        """Differentiable log-probabilities and entropies; the gradient is to be asked for before the next score."""
+        """Differentiable log-probabilities and entropies; of several scores one loss can be made."""
         if not (self._is_by_hand and steps.tokens.shape[1]):
             return score_rollout(self.policy, steps)
         recorded, weights, tape, is_written = self._prepare(steps)
         parameters = self.policy.network_parameters
         chosen, entropies = follow_steps(recorded, parameters, weights, tape, is_written=is_written)
+        if chosen.requires_grad and self._tapes.get(tape.rows) is tape:
+            self._lent[tape.rows] = self._tapes.pop(tape.rows)  # the way back reads it
         return Score(chosen.t(), entropies.t())
 
     def look(self, steps: Steps) -> Score:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dslc.controller import PRESETS
+from dslc.controller import PRESETS, replay, score_rollout
 from dslc.search.losses import differentiate_ppo_clip, ppo_clip_loss
 from dslc.search.strategies.learner import PolicyLearner
 from dslc.space import Space
@@ -81,3 +81,17 @@ def test_the_clipped_losses_derivatives_are_those_of_autograd() -> None:
     assert new.grad is not None
     assert 0.2 < float((found == 0).float().mean()) < 0.8, "some are clipped"
     torch.testing.assert_close(found, new.grad)
+
+
+@pytest.mark.parametrize("name", sorted(SPACES))
+def test_one_loss_of_two_scores_of_as_many_sequences(name: str) -> None:
+    space = make_space(*SPACES[name])
+    learner, twin = make_learner(space), make_learner(space)
+    first, second = ([program.tokens for program in space.samples(4, seed=seed)] for seed in (0, 1))
+    for _ in range(2):
+        one, other = (learner.score(learner.record(each)).log_probs.sum() for each in (first, second))
+        learner.descend(one - 2 * other)
+        scores = [score_rollout(twin.policy, replay(twin.policy, each)).log_probs.sum() for each in (first, second)]
+        twin.descend(scores[0] - 2 * scores[1])
+        for mine, its in zip(weights_of(learner), weights_of(twin), strict=True):
+            torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-6)

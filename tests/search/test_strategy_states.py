@@ -17,7 +17,11 @@ from tests.controller.small_spaces import LISTS, make_space
 
 SPACE = make_space(LISTS, 8)
 BATCHES = 6
-KINDS = [*((name, {}) for name in STRATEGY_NAMES), ("policy_gradient", {"preset": "zoph2017"})]
+KINDS = [
+    *((name, {}) for name in STRATEGY_NAMES),
+    ("policy_gradient", {"preset": "zoph2017"}),
+    ("risk_seeking", {"queue_weight": 0.5}),
+]
 
 
 def reward(candidate: Candidate) -> float:
