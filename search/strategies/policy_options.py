@@ -12,6 +12,9 @@ from dslc.search.strategies.collapse import RestartOptions
 from dslc.search.strategies.options import bad_value
 from dslc.search.strategies.start_options import StartOptions, check_start
 
+DEFAULT_PRESET = "small"
+"""Ours; with the others a strategy does as its paper does."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyOptions:

@@ -18,9 +18,12 @@ from dslc.search.outcome import ORIGINS, Candidate
 from dslc.search.row_hash import RowHash
 from dslc.search.strategies.collapse import CollapseWatch
 from dslc.search.strategies.learner import make_learner
-from dslc.search.strategies.policy_options import PolicyOptions, check_policy, check_values
+from dslc.search.strategies.policy_options import DEFAULT_PRESET, PolicyOptions, check_policy, check_values
 from dslc.search.strategies.priority_queue import PriorityQueue
 from dslc.space import Space
+
+QUEUE_WEIGHT = 0.5
+"""See `RiskSeekingOptions.queue_weight`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,9 @@ class RiskSeekingOptions(PolicyOptions):
     """Share of a batch that teaches. Source: dso."""
     entropy_weight: float = 0.005
     """Times the summed entropy of a sequence, nats. Source: dso."""
-    queue_weight: float = 0.0
-    """Times the loss of the priority queue; 0 in petersen2021."""
+    queue_weight: float = -1.0
+    """Times the loss of the priority queue. -1: QUEUE_WEIGHT with preset `small`, whose batches are too small for the
+    best share alone to teach; 0 with those of papers, as in petersen2021."""
     queue_size: int = 10
     """Best distinct sequences kept, also when the policy starts again. Source: abolafia2018."""
 
@@ -40,7 +44,10 @@ class RiskSeekingOptions(PolicyOptions):
         allowed = {
             "epsilon": (0 < self.epsilon <= 1, "give a number above 0, to 1"),
             "entropy_weight": (self.entropy_weight >= 0, "give 0 or more"),
-            "queue_weight": (self.queue_weight >= 0, "give 0 or more"),
+            "queue_weight": (
+                self.queue_weight >= 0 or self.queue_weight == -1,
+                "give 0 or more, or -1 for the preset's",
+            ),
             "queue_size": (self.queue_size >= 1, "give 1 or more"),
         }
         problems = check_policy(self, "risk_seeking") + check_values(self, "risk_seeking", allowed)
@@ -52,7 +59,8 @@ class RiskSeeking:
     """One step a batch towards a better best share, not a better mean.
 
     loss = -(1/k) sum over the k samples with R >= R_e of (R - R_e) log P - entropy_weight * entropy, R_e the (1 - e)
-    quantile of the batch; the differences are divided by their mean. The entropy is that of the kept samples.
+    quantile of the batch; the differences are divided by their mean. The entropy is that of the kept samples. With a
+    queue: + queue_weight * the mean of -log P of the best distinct sequences so far.
 
     Sources:
         petersen2021, equations 2 and 3; dso (numbers).
@@ -66,6 +74,9 @@ class RiskSeeking:
         self, space: Space, *, evaluations: int, batch: int, seed: int, device: str, options: RiskSeekingOptions
     ) -> None:
         self._options = options
+        self._queue_weight = options.queue_weight
+        if options.queue_weight < 0:
+            self._queue_weight = QUEUE_WEIGHT if options.preset == DEFAULT_PRESET else 0.0
         self._learner = make_learner(space, options, self.name, seed, device)
         self._queue = PriorityQueue(options.queue_size)
         self._watch = CollapseWatch(space, options, evaluations, batch)
@@ -119,9 +130,9 @@ class RiskSeeking:
         score = learner.score(steps)
         summed_entropy = entropy(score.entropies, steps.is_token)
         loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * summed_entropy
-        if options.queue_weight:
+        if self._queue_weight:
             queued = learner.score(learner.record(self._queue.sequences)).log_probs
-            loss = loss + options.queue_weight * priority_queue_loss(queued)
+            loss = loss + self._queue_weight * priority_queue_loss(queued)
         if loss.requires_grad:
             learner.descend(loss)
         self._told += count

@@ -20,7 +20,7 @@ BATCHES = 6
 KINDS = [
     *((name, {}) for name in STRATEGY_NAMES),
     ("policy_gradient", {"preset": "zoph2017"}),
-    ("risk_seeking", {"queue_weight": 0.5}),
+    ("risk_seeking", {"preset": "dso"}),
 ]
 
 

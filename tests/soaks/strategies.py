@@ -1,7 +1,8 @@
 """Every strategy on three spaces of some thousand programs, with a quarter as many evaluations.
 
 Each but random must find the optimum in 15 of 20 seeds, when maximising and when minimising, and its mean reward must
-beat random's of the same seeds by a one-sided sign test at 0.01.
+beat random's of the same seeds by a one-sided sign test at 0.01. `niches` proposes no sentence twice and every length
+alike, so its mean says nothing of what it has learnt: it is asked for the optimum only.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ NEEDED = 0.75
 """Share of the seeds in which the optimum is found."""
 LEVEL = 0.01
 """Of the sign test."""
+OPTIMUM_ONLY = ("niches",)
+"""Strategies that are asked for no better mean; see above."""
 
 
 def score_menus(text: str) -> float:
@@ -124,11 +127,12 @@ def soak_strategies(count: int) -> str:
             direction = "maximise" if sign > 0 else "minimise"
             programs = len(make_space(name)[1])
             print(f"| {name} | {programs} | {direction} | {strategy} | {found} of {count} | {wins}, {level:.1e} |")
-            is_good = found >= NEEDED * count and (level < LEVEL or count < 7)
+            is_better = level < LEVEL or count < 7 or strategy in OPTIMUM_ONLY
+            is_good = found >= NEEDED * count and is_better
             if strategy != "random" and not is_good:
                 failed.append(f"{strategy} on {name}, {direction}: {found} of {count}, sign test {level:.2g}")
     assert not failed, "; ".join(failed)
-    return f"every strategy but random finds the optimum in {NEEDED:.0%} of {count} seeds and beats random"
+    return f"every strategy but random finds the optimum in {NEEDED:.0%} of {count} seeds and beats random ({', '.join(OPTIMUM_ONLY)}: the optimum only)"
 
 
 def _measure(count: int) -> dict[tuple[str, str, int], list[tuple[bool, float]]]:
