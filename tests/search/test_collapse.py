@@ -16,7 +16,7 @@ COLLAPSING = [
     ("policy_gradient", {"learning_rate": 0.3, "entropy_weight": 0.0, "queue_size": 1}),
     ("pqt", {"learning_rate": 0.3, "entropy_weight": 0.0, "queue_size": 1}),
     ("ppo", {"learning_rate": 0.3, "entropy_weight": 0.0}),
-    ("risk_seeking", {"learning_rate": 0.3, "entropy_weight": 0.0, "epsilon": 0.5}),
+    ("risk_seeking", {"learning_rate": 0.3, "entropy_weight": 0.0, "epsilon": 0.5, "queue_size": 1}),
     ("hybrid", {"learning_rate": 0.3, "entropy_weight": 0.0, "generations": 0, "queue_size": 1}),
     ("trpo", {"most_divergence": 5.0, "entropy_weight": 0.0}),
 ]
