@@ -10,11 +10,12 @@ import pytest
 
 from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.count import Counts
-from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
+from dslc.automaton.scalar import start_state
 from dslc.automaton.tables import TokenAutomaton
 from dslc.automaton.uniform import sample_uniform
 from dslc.diagnostics import Code, DslcError
 from tests.dslc.random_grammars import lower_text
+from tests.dslc.scalar_rows import take_random_tokens
 
 GRAMMARS = Path(__file__).parents[1] / "bench" / "grammars"
 ARITHMETIC = 'start: start OP atom | atom\natom: N | F "(" start "," start ")"\nOP: "+"\nN: "1" | "2"\nF: "f"\n'
@@ -31,13 +32,7 @@ def test_masks_equal_the_scalar_runtime(name: str, budget: int) -> None:
     states = [start_state(automaton, budget)] * 50
     for _ in range(budget):
         mask = batch.mask()
-        tokens = np.full(50, automaton.pad_id, np.int64)
-        for i, state in enumerate(states):
-            allowed = allowed_tokens(automaton, state)
-            assert tuple(mask[i].nonzero()[0]) == (allowed or (automaton.pad_id,))
-            if allowed:
-                tokens[i] = generator.choice(allowed)
-                states[i] = advance_state(automaton, state, int(tokens[i]))
+        tokens = take_random_tokens(automaton, states, mask, generator)
         batch.advance(tokens)
         assert batch.top.tolist() == [state.top for state in states]
     assert batch.is_done().all()

@@ -10,9 +10,10 @@ import pytest
 from dslc.automaton import compose
 from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.compose import compose_registers
-from dslc.automaton.scalar import advance_state, allowed_tokens, start_state
+from dslc.automaton.scalar import start_state
 from dslc.automaton.tables import TokenAutomaton
 from tests.dslc.random_grammars import lower_text
+from tests.dslc.scalar_rows import take_random_tokens
 
 TREES = 'start: e\ne: B e e -> both | L -> leaf\nB: "+" | "*"\nL: "1" | "2" | "x"\n'
 LISTS = 'start: item (item)*\nitem: K W\nK: "k" | "l" | "m"\nW: "v" | "w" | "z"\n'
@@ -47,13 +48,7 @@ def test_masks_features_and_rows_are_those_of_counting(text: str, pragmas: tuple
                 for name in ("top", "slack", "slot", "parent", "sibling"):
                     assert np.array_equal(getattr(composed, name), getattr(counted, name)), name
                 assert np.array_equal(composed.rows(), counted.rows())
-                tokens = np.full(30, automaton.pad_id, np.intp)
-                for i, state in enumerate(states):
-                    allowed = allowed_tokens(automaton, state)
-                    assert tuple(mask[i].nonzero()[0]) == (allowed or (automaton.pad_id,))
-                    if allowed:
-                        tokens[i] = generator.choice(allowed)
-                        states[i] = advance_state(automaton, state, int(tokens[i]))
+                tokens = take_random_tokens(automaton, states, mask, generator)
                 composed.advance(tokens)
                 counted.advance(tokens)
             assert composed.is_done().all()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dslc.diagnostics import DslcError
 from dslc.program.targets import Built
 from dslc.space import Program, Space
-from tests.soaks.builds import FEWER, INPUTS, random_inputs, spaces_with_targets
+from tests.soaks.builds import FEWER, INPUTS, list_tensors, random_inputs, spaces_with_targets
 
 NUM_SAMPLES = 8
 """Of a start; a quarter of it where each is a whole network. At least half have a meaning, the rest are left out."""
@@ -53,7 +53,7 @@ def run_program(program: Program) -> None:
         built.to("meta")
         weights = list(built.parameters())
     arrange = INPUTS.get(target.name)
-    outputs = flat_tensors(built(*(inputs if arrange is None else arrange(*inputs))))
+    outputs = list_tensors(built(*(inputs if arrange is None else arrange(*inputs))))
     assert {output.device.type for output in outputs} == {"meta"}
     total = torch.stack([output.sum() for output in outputs]).sum()
     if total.requires_grad:
@@ -72,12 +72,5 @@ def run_optimizer(program: Program) -> None:
         for weight in weights:
             weight.grad = torch.empty_like(weight)
         optimizer.step()
-    kept = [value for state in optimizer.state.values() for value in flat_tensors(tuple(state.values()))]
+    kept = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
     assert all(value.device.type == "meta" for value in kept if value.ndim)
-
-
-def flat_tensors(value: Any) -> list[Tensor]:
-    """All tensors in nested tuples and lists."""
-    if isinstance(value, Tensor):
-        return [value]
-    return [tensor for part in value for tensor in flat_tensors(part)] if isinstance(value, tuple | list) else []

@@ -143,7 +143,7 @@ def _shape_of(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _check_value(value: Any, leaves: Sequence[Tensor]) -> str | None:
-    outputs = _tensors(value)
+    outputs = list_tensors(value)
     if not all(bool(output.isfinite().all()) for output in outputs):
         return VALUE
     total = torch.stack([output.sum() for output in outputs]).sum()
@@ -154,10 +154,11 @@ def _check_value(value: Any, leaves: Sequence[Tensor]) -> str | None:
     return None if is_finite else GRADIENT
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def list_tensors(value: Any) -> list[Tensor]:
+    """All tensors of what a program returns: one, or nested tuples of them."""
     if isinstance(value, Tensor):
         return [value]
-    return [tensor for part in value for tensor in _tensors(part)]
+    return [tensor for part in value for tensor in list_tensors(part)]
 
 
 def _try_optimizer(program: Program, generator: torch.Generator) -> str | None:
