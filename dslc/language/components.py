@@ -46,8 +46,11 @@ def find_components(edges: Mapping[Key, Iterable[Key]]) -> list[tuple[Key, ...]]
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == index[node]:
-                    component = path[path.index(node) :]
-                    del path[-len(component) :]
+                    start = len(path) - 1
+                    while path[start] != node:  # from behind: what a component costs is its own size
+                        start -= 1
+                    component = path[start:]
+                    del path[start:]
                     on_path.difference_update(component)
                     components.append(tuple(component))
     return components
