@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dslc.automaton.cuttings import Indices
 from dslc.automaton.tables import TokenAutomaton
-from dslc.automaton.variation_batch import Indices, Sentences, join_sentences
+from dslc.automaton.variation_batch import Sentences, join_sentences
 from dslc.program.schedule_batch import Schedule
 
 Array = NDArray[np.float64]

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dslc.automaton.variation_batch import BatchVariation, Indices, Sentences, join_sentences
+from dslc.automaton.cuttings import Indices
+from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
 from dslc.program.elementwise import Apply
 from dslc.program.evaluate_batch import BatchEvaluator
 from dslc.program.inverses import INVERSES, Inverse

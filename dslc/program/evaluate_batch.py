@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,10 @@ class BatchEvaluator:
                     self._leaves[row] = value
                 case Apply() if instruction.arity == 0:
                     self._leaves[row] = instruction_meaning(instruction)()
-        self._meanings = [instruction_meaning(i) if isinstance(i, Apply) else None for i in tables.instructions]
+        self._meanings = {n: instruction_meaning(i) for n, i in enumerate(tables.instructions) if isinstance(i, Apply)}
+        """By code."""
+        self._ufuncs = {n: meaning if isinstance(meaning, np.ufunc) else None for n, meaning in self._meanings.items()}
+        """The same, where they can write where they are told to."""
         self._arity = tables.arity.tolist()
         self._values = np.empty((0, self.num_points))
         self._gathered = [np.empty((0, self.num_points)) for _ in range(max(self._arity))]
@@ -63,30 +67,33 @@ class BatchEvaluator:
     def compute(self, schedule: Schedule) -> Array:
         """All values of a schedule [number, point]; reused by the next call."""
         values = self._make_room(schedule)
-        first = len(self._leaves)
+        computed = values[len(self._leaves) :]
         bounds = schedule.bounds.tolist()
         codes = schedule.codes.take(schedule.bounds[:-1]).tolist()
         groups = zip(schedule.heights.tolist(), codes, bounds, bounds[1:], strict=False)
+        gathered = self._gathered
         with np.errstate(all="ignore"):
-            for _, level in groupby(groups, key=lambda group: group[0]):
+            for _, level in groupby(groups, key=itemgetter(0)):
                 ops = list(level)
+                self._gather(schedule, values, ops)
                 low = ops[0][2]
-                for place, gathered in enumerate(self._gathered):
-                    # Those with so many operands stand first.
-                    ends = [end for _, code, _, end in ops if self._arity[code] > place]
-                    if ends:
-                        high = ends[-1]
-                        values.take(schedule.operands[place, low:high], 0, gathered[: high - low], "clip")
                 for _, code, begin, end in ops:
-                    meaning = self._meanings[code]
-                    assert meaning is not None, "leaves are not computed"
-                    out = values[first + begin : first + end]
-                    arguments = [each[begin - low : end - low] for each in self._gathered[: self._arity[code]]]
-                    if isinstance(meaning, np.ufunc):
-                        meaning(*arguments, out=out)
+                    here, out = slice(begin - low, end - low), computed[begin:end]
+                    arguments = [each[here] for each in gathered[: self._arity[code]]]
+                    ufunc = self._ufuncs[code]
+                    if ufunc is not None:
+                        ufunc(*arguments, out=out)
                     else:
-                        out[:] = meaning(*arguments)
+                        out[:] = self._meanings[code](*arguments)
         return values
+
+    def _gather(self, schedule: Schedule, values: Array, ops: list[tuple[int, int, int, int]]) -> None:
+        """The operands of all values of one height; those with most operands stand first."""
+        low = ops[0][2]
+        for place, gathered in enumerate(self._gathered):
+            high = max((end for _, code, _, end in ops if self._arity[code] > place), default=low)
+            if high > low:
+                values.take(schedule.operands[place, low:high], 0, gathered[: high - low], "clip")
 
     def _make_room(self, schedule: Schedule) -> Array:
         first, computed = len(self._leaves), len(schedule.codes)

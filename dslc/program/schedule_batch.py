@@ -157,7 +157,9 @@ class Scheduler:
             _order_operands(operands, arities, [number_of.take(each.take(chosen)) for each in parts.middle])
             if is_reversed:
                 _reverse_operands(operands, arities)
-        begins = np.flatnonzero(np.diff(levels, prepend=np.int16(-1)))
+        is_begin = np.ones(len(levels), bool)
+        np.not_equal(levels[1:], levels[:-1], out=is_begin[1:])
+        begins = is_begin.nonzero()[0]
         roots = np.empty(len(codes), np.intp)
         roots[layout.order] = number_of[: len(codes)]
         return Schedule(
