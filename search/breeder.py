@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,8 +124,8 @@ class Breeder:
 
     def plan(self, count: int) -> Plan:
         """About so many children; some do not fit, so they are fewer."""
-        shares = np.floor(np.cumsum(self._ways) * count + self._generator.random()).astype(np.intp)
-        crossed, grown, shrunk, changed, inserted = np.diff(shares, prepend=0).tolist()
+        bounds = np.floor(np.cumsum(self._ways) * count + self._generator.random()).astype(np.intp).tolist()
+        crossed, grown, shrunk, changed, inserted = (end - begin for begin, end in pairwise([0, *bounds]))
         variation, stock = self._variation, self._stock
         # Few calls for many: a parent grows with a part of a random sentence, and shrinks with one of its own.
         parents = self.draw_parents(crossed + grown + shrunk)

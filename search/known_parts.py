@@ -138,7 +138,9 @@ class KnownParts:
                 else:
                     needed = weighted @ self.values[stretch].T
                 lefts = self._table.take(_find_buckets(self._make_keys(needed, slot)))
-                distances = np.abs(self._sums.take(lefts) - needed)
+                distances = self._sums.take(lefts)
+                distances -= needed
+                np.abs(distances, out=distances)
                 rows, rights = (distances <= self._largest_difference).nonzero()
                 # Never infinite, so that what is not finite is not found.
                 allowed = np.minimum(np.abs(needed[rows, rights]), self._largest_sum) * PRECISION + TINY

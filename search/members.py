@@ -66,9 +66,11 @@ def _choose_one_each(rewards: Array, lengths: Indices) -> Indices:
     order = np.argsort(-rewards)
     sorted_rewards = rewards[order]
     rounded = np.round(sorted_rewards, DIGITS)
-    begins = np.flatnonzero(np.append(True, rounded[1:] != rounded[:-1])[: len(order)])
+    is_begin = np.ones(len(order), bool)
+    np.not_equal(rounded[1:], rounded[:-1], out=is_begin[1:])
+    begins = np.flatnonzero(is_begin)
     # Equal ones are in any order yet.
-    is_highest = sorted_rewards == np.repeat(sorted_rewards[begins], np.diff(begins, append=len(order)))
+    is_highest = sorted_rewards == sorted_rewards[begins].take(np.cumsum(is_begin) - 1)
     preference = np.where(is_highest, lengths[order] * len(order) + order, np.iinfo(np.intp).max)
     best: Indices = np.minimum.reduceat(preference, begins) if len(order) else preference
     return best % max(len(order), 1)

@@ -163,7 +163,8 @@ class SemanticVariation:
         order = np.lexsort((total, of))
         order = order[total[order] <= room[of[order]]]
         # The shortest of each parent: no more than MOST_PAIRS places behind its first.
-        is_first = np.diff(of[order], prepend=-1) > 0
+        is_first = np.ones(len(order), bool)
+        np.not_equal(of[order][1:], of[order][:-1], out=is_first[1:])
         first = np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))
         order = order[np.arange(len(order)) - first < MOST_PAIRS]
         of, tokens, lefts, rights = of[order], tokens[order], lefts[order], rights[order]
