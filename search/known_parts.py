@@ -61,13 +61,14 @@ class KnownParts:
         self._pad_id, self._num_slots, self._most, self._longest = automaton.pad_id, automaton.num_slots, most, longest
         self._weights = np.random.default_rng(0).uniform(1, 2, num_points)
         self._largest_sum = LARGEST * float(self._weights.sum())
+        self._largest_difference = self._largest_sum * PRECISION + TINY
         self._ops: dict[int, list[tuple[int, str]]] = {}
         """[slot] tokens that leave two slots of its kind, with their ops."""
         self._told = 0
         self.sentences = Sentences(np.empty((0, longest), np.int16), np.empty((0, longest), np.int16))
         self.values = np.empty((0, num_points))
         self._keys, self._ages = np.empty(0, np.int64), np.empty(0, np.intp)
-        self._sizes = np.empty(0, np.int16)
+        self.lengths, self._sizes = np.empty(0, np.intp), np.empty(0, np.int16)
         self._room = np.empty(0)
         self._index()
 
@@ -80,23 +81,32 @@ class KnownParts:
             self._ops.setdefault(slot, []).append((token, op))
 
     def _index(self) -> None:
-        """What follows from the parts."""
-        self.lengths = self.sentences.lengths()
-        self._sorted_keys = np.sort(self._keys)
+        """What follows from the keys and slots."""
+        slots = self.sentences.slots[:, 0]
+        bounds = np.searchsorted(slots, np.arange(self._num_slots + 1)).tolist()
+        self.stretches = {slot: slice(begin, end) for slot, (begin, end) in enumerate(pairwise(bounds)) if end > begin}
+        buckets, places = _find_buckets(self._keys), np.arange(len(self._keys))
+        self._table = np.zeros(_BUCKETS, np.int32)
+        self._table[buckets] = places
+        # Where two keys share a cell, those that the table does not have.
+        self._others = np.sort(self._keys[self._table.take(buckets) != places])
+        self._has_figures = False
+
+    def _find_figures(self) -> None:
+        """What follows from the values, once it is asked for."""
+        if self._has_figures:
+            return
         self._half_squares = np.einsum("ij,ij->i", self.values, self.values) / 2
         self._sums = self.values @ self._weights
         with np.errstate(divide="ignore", over="ignore"):
             self._inverted = 1 / self.values
-        slots = self.sentences.slots[:, 0]
-        bounds = np.searchsorted(slots, np.arange(self._num_slots + 1)).tolist()
-        self.stretches = {slot: slice(begin, end) for slot, (begin, end) in enumerate(pairwise(bounds)) if end > begin}
-        self._table = np.zeros(_BUCKETS, np.int32)
-        self._table[_find_buckets(self._keys)] = np.arange(len(self._keys))
+        self._has_figures = True
 
     # --- what is wanted -----------------------------------------------------------------------------------------------
 
     def distances(self, wanted: Array, stretch: slice) -> Array:
         """[row, part] half the squared distances of values to [row, point], but for a number a row; reused."""
+        self._find_figures()
         values = self.values[stretch]
         size = len(wanted) * len(values)
         if len(self._room) < size:
@@ -111,6 +121,7 @@ class KnownParts:
 
         Sums of values are compared, so the first operand that an op needs beside each right part is one number.
         """
+        self._find_figures()
         stretch = self.stretches[slot]
         sums, weighted = self._sums[stretch], wanted * self._weights
         total = weighted.sum(1)[:, None]
@@ -126,13 +137,12 @@ class KnownParts:
                 else:
                     needed = weighted @ self.values[stretch].T
                 lefts = self._table.take(_find_buckets(self._make_keys(needed, slot)))
+                distances = np.abs(self._sums.take(lefts) - needed)
+                rows, rights = (distances <= self._largest_difference).nonzero()
                 # Never infinite, so that what is not finite is not found.
-                allowed = np.minimum(np.abs(needed), self._largest_sum)
-                allowed *= PRECISION
-                allowed += TINY
-                needed -= self._sums.take(lefts)
-                is_found = np.abs(needed, out=needed) <= allowed
-            rows, rights = is_found.nonzero()
+                allowed = np.minimum(np.abs(needed[rows, rights]), self._largest_sum) * PRECISION + TINY
+                is_found = distances[rows, rights] <= allowed
+            rows, rights = rows[is_found], rights[is_found]
             lefts = lefts[rows, rights]
             found = np.stack((rows, np.full(len(rows), token), lefts, rights + stretch.start), 1)
             pairs.append(found[(lefts >= stretch.start) & (lefts < stretch.stop)])
@@ -148,9 +158,12 @@ class KnownParts:
             schedule: What was computed.
             values: [number, point] by the numbers of the schedule.
         """
+        budget = sentences.tokens.shape[1]
         sizes = schedule.sizes()
         short = (sizes <= self._longest).nonzero()[0]
-        slots = schedule.by_place(sentences.slots).take(short).astype(np.intp)
+        cells = schedule.owners() * budget
+        cells += schedule.columns[: len(cells)]
+        slots = sentences.slots.take(cells.take(short)).astype(np.intp)
         # One place for each slot and number of a value.
         place_of = np.full(len(values) * self._num_slots, -1, np.intp)
         place_of[schedule.numbers.take(short) * self._num_slots + slots] = short
@@ -166,17 +179,16 @@ class KnownParts:
             largest = np.abs(known).max(1, initial=0.0)
         is_usable = (largest >= SMALLEST) & (largest <= LARGEST)
         fresh, known = fresh[is_usable], known[is_usable]
-        new = self._cut_out(sentences, schedule, places.take(fresh), sizes)
-        self._keep(new, known, keys.take(fresh))
+        places = places.take(fresh)
+        lengths = sizes.take(places)
+        self._keep(self._cut_out(sentences, cells.take(places), lengths), known, keys.take(fresh), lengths)
 
-    def _cut_out(self, sentences: Sentences, schedule: Schedule, places: Indices, sizes: Indices) -> Sentences:
-        """The parts that begin at some places."""
-        owners, begins, sizes = schedule.owners().take(places), schedule.columns.take(places), sizes.take(places)
+    def _cut_out(self, sentences: Sentences, cells: Indices, lengths: Indices) -> Sentences:
+        """The parts that begin at some cells of the sentences."""
         columns = np.arange(self._longest)
-        budget = sentences.tokens.shape[1]
-        source = np.minimum(begins[:, None] + columns, budget - 1)
-        source += owners[:, None] * budget
-        is_behind = columns >= sizes[:, None]
+        source = cells[:, None] + columns
+        np.minimum(source, sentences.tokens.size - 1, out=source)
+        is_behind = columns >= lengths[:, None]
         tokens, slots = sentences.tokens.take(source), sentences.slots.take(source)
         np.putmask(tokens, is_behind, self._pad_id)
         np.putmask(slots, is_behind, -1)
@@ -192,15 +204,14 @@ class KnownParts:
         if len(self):
             is_new &= self._keys.take(self._table.take(buckets)) != keys
         new = is_new.nonzero()[0]
-        if len(self):
-            # What the table did not find is looked for once more, as two known keys may share a cell.
-            at = np.minimum(np.searchsorted(self._sorted_keys, keys.take(new)), len(self) - 1)
-            new = new[self._sorted_keys.take(at) != keys.take(new)]
+        if len(self._others):
+            at = np.minimum(np.searchsorted(self._others, keys.take(new)), len(self._others) - 1)
+            new = new[self._others.take(at) != keys.take(new)]
         return np.asarray(new)
 
-    def _keep(self, new: Sentences, values: Array, keys: Keys) -> None:
+    def _keep(self, new: Sentences, values: Array, keys: Keys, lengths: Indices) -> None:
         """Of what is known and new half of the simplest, and the youngest of the others."""
-        sizes = np.concatenate((self._sizes, new.lengths() + _count_kinds(new.tokens, self._pad_id))).astype(np.int16)
+        sizes = np.concatenate((self._sizes, (lengths + _count_kinds(new.tokens, self._pad_id)).astype(np.int16)))
         ages = np.concatenate((self._ages, np.full(len(keys), self._told)))
         by_size = np.argsort(sizes, kind="stable")
         others = by_size[self._most // 2 :]
@@ -212,6 +223,7 @@ class KnownParts:
         self.sentences = join_sentences(self.sentences, new).take(stays)
         self.values = np.concatenate((self.values, values)).take(stays, 0)
         self._keys = np.concatenate((self._keys, keys)).take(stays)
+        self.lengths = np.concatenate((self.lengths, lengths)).take(stays)
         self._sizes, self._ages = sizes.take(stays), ages.take(stays)
         self._told += 1
         self._index()
@@ -236,7 +248,8 @@ class KnownParts:
         """Go on from `state_dict`."""
         tokens, slots, self.values, self._keys, self._ages, told = (state[name].numpy().copy() for name in PART_NAMES)
         self.sentences, self._told = Sentences(tokens, slots), int(told)
-        self._sizes = (self.sentences.lengths() + _count_kinds(tokens, self._pad_id)).astype(np.int16)
+        self.lengths = self.sentences.lengths()
+        self._sizes = (self.lengths + _count_kinds(tokens, self._pad_id)).astype(np.int16)
         self._index()
 
 
@@ -248,7 +261,7 @@ def _find_buckets(keys: Keys) -> Indices:
 
 def _count_kinds(tokens: NDArray[np.int16], pad_id: int) -> Indices:
     """[part] how many different tokens it has."""
-    ordered = np.sort(tokens, 1)
-    is_new = ordered[:, 1:] != ordered[:, :-1]
-    is_new &= ordered[:, 1:] != pad_id
-    return np.asarray(is_new.sum(1) + 1)
+    rows, width = len(tokens), pad_id + 1
+    has = np.zeros(rows * width, bool)
+    has[tokens + np.arange(0, rows * width, width)[:, None]] = True
+    return np.asarray(has.reshape(rows, width)[:, :pad_id].sum(1))

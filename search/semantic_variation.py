@@ -213,19 +213,24 @@ class SemanticVariation:
         wanted = np.tile(self._outputs, (len(places), 1))
         with np.errstate(all="ignore"):
             # From the root down; where a path is shorter it begins later.
-            for number, owners, below in steps:
-                inverse = self._inverses.get(number)
-                if inverse is None:
-                    wanted[owners] = np.nan
-                else:
-                    others = schedule.numbers.take(other.take(below))
-                    wanted[owners] = inverse(wanted.take(owners, 0), values.take(others, 0))
+            for owners, below, groups in steps:
+                now, beside = wanted.take(owners, 0), values.take(schedule.numbers.take(other.take(below)), 0)
+                for number, begin, end in groups:
+                    inverse = self._inverses.get(number)
+                    here = slice(begin, end)
+                    now[here] = np.nan if inverse is None else inverse(now[here], beside[here])
+                wanted[owners] = now
         return wanted
 
 
-def _find_steps(above: Indices, way: Indices, places: Indices) -> Iterator[tuple[int, Indices, Indices]]:
-    """The ways from the roots down to some places, the same ways of the same step together: way, which of the places
-    it leads to in the end, where it leads in this step."""
+def _find_steps(
+    above: Indices, way: Indices, places: Indices
+) -> Iterator[tuple[Indices, Indices, list[tuple[int, int, int]]]]:
+    """The steps from the roots down to some places, a step of all of them at once.
+
+    Of each which of the places they lead to in the end, where they lead in this step, and where the ways of one kind
+    begin and end.
+    """
     paths, owners = [places], [np.arange(len(places))]
     while True:
         following = above.take(paths[-1])
@@ -234,13 +239,11 @@ def _find_steps(above: Indices, way: Indices, places: Indices) -> Iterator[tuple
             break
         paths.append(following[goes_on])
         owners.append(owners[-1][goes_on])
-    below, owner = np.concatenate(paths[::-1]), np.concatenate(owners[::-1])
-    depth = np.repeat(np.arange(len(paths)), [len(path) for path in paths[::-1]])
-    ways = way.take(below)
-    is_step = ways >= 0  # no way leads to a root
-    depth, ways, below, owner = depth[is_step], ways[is_step], below[is_step], owner[is_step]
-    order = np.lexsort((ways, depth))
-    depth, ways, below, owner = depth[order], ways[order], below[order], owner[order]
-    begins = np.flatnonzero((np.diff(depth, prepend=-1) != 0) | (np.diff(ways, prepend=-1) != 0)).tolist()
-    for begin, end in pairwise([*begins, len(ways)]):
-        yield int(ways[begin]), owner[begin:end], below[begin:end]
+    for below, owner in zip(paths[::-1], owners[::-1], strict=True):
+        ways = way.take(below)
+        is_step = (ways >= 0).nonzero()[0]  # no way leads to a root
+        order = is_step[ways[is_step].argsort(kind="stable")]
+        ways = ways[order].tolist()
+        begins = [place for place, each in enumerate(ways) if not place or each != ways[place - 1]]
+        groups = [(ways[begin], begin, end) for begin, end in pairwise([*begins, len(ways)])]
+        yield owner[order], below[order], groups

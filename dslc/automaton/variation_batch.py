@@ -8,17 +8,17 @@ are refused here.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dslc.automaton.batch import BatchRuntime
+from dslc.automaton.cuttings import Cuttings, Ids, Indices, Stock, cut, find_sources
 from dslc.automaton.lower import NO_CHOICE
 from dslc.automaton.tables import TokenAutomaton
 
-Ids = NDArray[np.int16]
-Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
 
@@ -88,6 +88,10 @@ class BatchVariation:
         """[slot * width + token, number] the other tokens of the slot that leave the same run."""
         self._num_wraps, self._wraps = _as_table(wraps, 3)
         """[slot, number] choices that leave one or two slots of the same kind: token, place of the slot, how many."""
+        self._row_of_choice = np.where(is_choice.ravel(), np.cumsum(is_choice), 0)
+        """[slot * width + token] the row of a stock that has this token alone; 0 where it cannot stand."""
+        self.first_row = 1 + int(is_choice.sum())
+        """Of a stock the row of its first sentence."""
 
     def _run_slots(self, position: int) -> list[int]:
         slots = []
@@ -140,16 +144,8 @@ class BatchVariation:
         subtree mutation. The last `shrinking` parents, which have to be their own donors, have it replaced by a part
         inside it. Also gives which are children: a donor may have no such part, or the child be over the budget.
         """
-        begins, ends = self._draw_parts(parents)
-        slots = parents.slots[_rows(begins), begins]
-        is_same = donors.slots == slots[:, None]
-        if shrinking:
-            columns = np.arange(self.budget)
-            is_same[-shrinking:] &= (columns > begins[-shrinking:, None]) & (columns < ends[-shrinking:, None])
-        froms, has = self._draw_true(is_same)
-        tos = self._find_ends(donors, froms)
-        zero = np.zeros_like(begins)
-        return self.join(parents, donors, has, (0, zero, begins), (1, froms, tos), (0, ends, parents.lengths()))
+        stock, own, others = self._make_stock(parents, donors)
+        return self._write_children(stock, *self.plan_graft(stock, own, others, shrinking=shrinking))
 
     def shrink(self, parents: Sentences) -> tuple[Sentences, Flags]:
         """Each parent with one part replaced by a part of the same slot inside it."""
@@ -157,45 +153,100 @@ class BatchVariation:
 
     def change(self, parents: Sentences) -> tuple[Sentences, Flags]:
         """Each parent with one token replaced by another of its slot that leaves the same run."""
-        places = self._draw_below(parents.lengths())
-        rows = _rows(places)
-        cells = parents.slots[rows, places].astype(np.intp) * self._width + parents.tokens[rows, places]
-        count = self._num_twins[cells]
-        drawn = self._twins[cells, self._draw_below(np.maximum(count, 1))]
-        is_child = count > 0
-        rows = np.flatnonzero(is_child)
-        tokens = parents.tokens.take(rows, 0)
-        tokens[_rows(rows), places.take(rows)] = drawn.take(rows)
-        return Sentences(tokens, parents.slots.take(rows, 0)), is_child
+        stock, own = self._make_stock(parents)
+        return self._write_children(stock, *self.plan_change(stock, own))
 
     def insert(self, parents: Sentences, donors: Sentences) -> tuple[Sentences, Flags]:
         """Each parent with one part put inside a new choice of its slot, beside one of its donor if it leaves two."""
-        begins, ends = self._draw_parts(parents)
-        rows = _rows(begins)
-        slots = parents.slots[rows, begins].astype(np.intp)
+        stock, own, others = self._make_stock(parents, donors)
+        return self._write_children(stock, *self.plan_insert(stock, own, others))
+
+    def _write_children(self, stock: Stock, children: Cuttings, is_child: Flags) -> tuple[Sentences, Flags]:
+        return self.write(stock, children), is_child
+
+    # --- children that are planned ----------------------------------------------------------------------------------
+
+    def begin_stock(self, num_rows: int) -> Stock:
+        """A stock for so many sentences, behind its `first_row` own rows: the empty one and one for each choice."""
+        rows = self.first_row + num_rows
+        tokens = np.full((rows, self.budget), self.automaton.pad_id, np.int16)
+        slots, ends = np.full_like(tokens, -1), np.full_like(tokens, 1)
+        cells = np.flatnonzero(self._row_of_choice)
+        slots[1 : self.first_row, 0], tokens[1 : self.first_row, 0] = np.divmod(cells, self._width)
+        return Stock(tokens, slots, ends, (slots >= 0).sum(1))
+
+    def fill_stock(self, stock: Stock, rows: Indices | slice, sentences: Sentences) -> None:
+        """Puts sentences there."""
+        ends = sentences.ends if sentences.ends is not None else self.mark_ends(sentences).ends
+        assert ends is not None, "they are marked"
+        stock.tokens[rows], stock.slots[rows], stock.ends[rows] = sentences.tokens, sentences.slots, ends
+        stock.lengths[rows] = sentences.lengths()
+
+    def _make_stock(self, *groups: Sentences) -> tuple[Any, ...]:
+        """A stock of these, and the rows of each."""
+        bounds = np.cumsum([self.first_row, *(len(group.tokens) for group in groups)]).tolist()
+        stock = self.begin_stock(bounds[-1] - self.first_row)
+        for group, begin, end in zip(groups, bounds, bounds[1:], strict=False):
+            self.fill_stock(stock, slice(begin, end), group)
+        return stock, *(np.arange(begin, end) for begin, end in pairwise(bounds))
+
+    def write(self, stock: Stock, children: Cuttings) -> Sentences:
+        """The children."""
+        rows, begins, ends = children
+        sources = find_sources(rows * self.budget + begins, ends - begins, self.budget, 0)
+        return Sentences(stock.tokens.take(sources), stock.slots.take(sources))
+
+    def plan_graft(
+        self, stock: Stock, parents: Indices, donors: Indices, *, shrinking: int = 0
+    ) -> tuple[Cuttings, Flags]:
+        """As `graft`, of rows of a stock."""
+        begins, ends = self._draw_parts(stock, parents)
+        slots = stock.slots.take(parents * self.budget + begins)
+        is_same = stock.slots.take(donors, 0) == slots[:, None]
+        if shrinking:
+            columns = np.arange(self.budget)
+            is_same[-shrinking:] &= (columns > begins[-shrinking:, None]) & (columns < ends[-shrinking:, None])
+        froms, has = self._draw_true(is_same)
+        tos = self._take_ends(stock, donors, froms)
+        zero = np.zeros_like(begins)
+        children = cut((parents, zero, begins), (donors, froms, tos), (parents, ends, stock.lengths.take(parents)))
+        return self._keep_fitting(children, has)
+
+    def plan_change(self, stock: Stock, parents: Indices) -> tuple[Cuttings, Flags]:
+        """As `change`, of rows of a stock."""
+        lengths = stock.lengths.take(parents)
+        places = self._draw_below(lengths)
+        at = parents * self.budget + places
+        cells = stock.slots.take(at).astype(np.intp) * self._width
+        count = self._num_twins[cells + stock.tokens.take(at)]
+        drawn = self._twins[cells + stock.tokens.take(at), self._draw_below(np.maximum(count, 1))]
+        zero, one = np.zeros_like(places), np.ones_like(places)
+        choices = self._row_of_choice.take(cells + drawn)
+        children = cut((parents, zero, places), (choices, zero, one), (parents, places + 1, lengths))
+        return self._keep_fitting(children, count > 0)
+
+    def plan_insert(self, stock: Stock, parents: Indices, donors: Indices) -> tuple[Cuttings, Flags]:
+        """As `insert`, of rows of a stock."""
+        begins, ends = self._draw_parts(stock, parents)
+        slots = stock.slots.take(parents * self.budget + begins).astype(np.intp)
         count = self._num_wraps[slots]
         token, place, number = self._wraps[slots, self._draw_below(np.maximum(count, 1))].T
-        froms, has = self._draw_true(donors.slots == slots[:, None])
-        tos = np.where(number == 2, self._find_ends(donors, froms), froms)
-        own = np.full((len(rows), 1), self.automaton.pad_id, np.int16)
-        own[:, 0] = token
-        sources = Sentences(
-            np.concatenate((donors.tokens, own), 1), np.concatenate((donors.slots, slots[:, None].astype(np.int16)), 1)
-        )
+        froms, has = self._draw_true(stock.slots.take(donors, 0) == slots[:, None])
+        tos = np.where(number == 2, self._take_ends(stock, donors, froms), froms)
+        zero, one = np.zeros_like(begins), np.ones_like(begins)
         is_first = place == 0
-        zero, last = np.zeros_like(begins), np.full_like(begins, self.budget)
-        before = np.where(is_first, 0, tos - froms)
-        return self.join(
-            parents,
-            sources,
-            (count > 0) & (has | (number == 1)),
-            (0, zero, begins),
-            (1, last, last + 1),
-            (1, froms, froms + before),
-            (0, begins, ends),
-            (1, froms + before, tos),
-            (0, ends, parents.lengths()),
+        children = cut(
+            (parents, zero, begins),
+            (self._row_of_choice.take(slots * self._width + token), zero, one),
+            (np.where(is_first, parents, donors), np.where(is_first, begins, froms), np.where(is_first, ends, tos)),
+            (np.where(is_first, donors, parents), np.where(is_first, froms, begins), np.where(is_first, tos, ends)),
+            (parents, ends, stock.lengths.take(parents)),
         )
+        return self._keep_fitting(children, (count > 0) & (has | (number == 1)))
+
+    def _keep_fitting(self, children: Cuttings, is_child: Flags) -> tuple[Cuttings, Flags]:
+        is_child = is_child & (children.lengths() <= self.budget)
+        return children.take(np.flatnonzero(is_child)), is_child
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -203,9 +254,12 @@ class BatchVariation:
         drawn: Indices = (self.generator.random(len(limits)) * limits).astype(np.intp)
         return drawn
 
-    def _draw_parts(self, sentences: Sentences) -> tuple[Indices, Indices]:
-        begins = self._draw_below(sentences.lengths())
-        return begins, self._find_ends(sentences, begins)
+    def _draw_parts(self, stock: Stock, rows: Indices) -> tuple[Indices, Indices]:
+        begins = self._draw_below(stock.lengths.take(rows))
+        return begins, self._take_ends(stock, rows, begins)
+
+    def _take_ends(self, stock: Stock, rows: Indices, begins: Indices) -> Indices:
+        return stock.ends.take(rows * self.budget + begins).astype(np.intp)
 
     def _draw_true(self, flags: Flags) -> tuple[Indices, Flags]:
         """One of the true columns of each row, evenly, and whether there is one."""
@@ -213,16 +267,6 @@ class BatchVariation:
         total = count[:, -1]
         wanted = self._draw_below(total) + 1
         return np.asarray((count == wanted[:, None]).argmax(1)), total > 0
-
-    def _find_ends(self, sentences: Sentences, begins: Indices) -> Indices:
-        """Behind the parts that begin there: the first place with fewer slots open than at the beginning."""
-        rows = _rows(begins)
-        if sentences.ends is not None:
-            return sentences.ends[rows, begins].astype(np.intp)
-        growth = np.cumsum(self._more.take(self._cells(sentences)), 1, dtype=np.int16)
-        at = np.where(begins > 0, growth[rows, begins - 1], 0)
-        is_closed = (growth < at[:, None]) & (np.arange(self.budget) >= begins[:, None])
-        return np.asarray(is_closed.argmax(1)) + 1
 
     def _cells(self, sentences: Sentences) -> Indices:
         """[sentence, budget] slot * width + token, and behind the end the last row of `_more`."""
@@ -242,26 +286,15 @@ class BatchVariation:
         total = sum(ends - begins for _, begins, ends in stretches)
         is_child = is_child & (total <= self.budget)
         rows = np.flatnonzero(is_child)
-        columns = np.arange(self.budget)
         begin_of_donors = parents.tokens.size
         row_starts = (rows * self.budget, begin_of_donors + rows * donors.tokens.shape[1])
-        source = np.empty((len(rows), self.budget), np.intp)
-        done = np.zeros(len(rows), np.intp)
-        for owner, begins, ends in stretches:
-            begins, ends = begins.take(rows), ends.take(rows)
-            first = begins - done + row_starts[owner]
-            np.copyto(source, columns + first[:, None], where=columns >= done[:, None])
-            done += ends - begins
-        np.putmask(source, columns >= done[:, None], begin_of_donors + donors.tokens.size)
-        tokens = np.concatenate(
-            (parents.tokens.ravel(), donors.tokens.ravel(), [self.automaton.pad_id]), dtype=np.int16
-        )
-        slots = np.concatenate((parents.slots.ravel(), donors.slots.ravel(), [-1]), dtype=np.int16)
-        return Sentences(tokens.take(source, mode="clip"), slots.take(source, mode="clip")), is_child
-
-
-def _rows(columns: Indices) -> Indices:
-    return np.arange(len(columns))
+        firsts = np.stack([begins.take(rows) + row_starts[owner] for owner, begins, _ in stretches])
+        lengths = np.stack([(ends - begins).take(rows) for _, begins, ends in stretches])
+        sources = find_sources(firsts, lengths, self.budget, begin_of_donors + donors.tokens.size)
+        filler = np.full(self.budget, self.automaton.pad_id, np.int16), np.full(self.budget, -1, np.int16)
+        tokens = np.concatenate((parents.tokens.ravel(), donors.tokens.ravel(), filler[0]))
+        slots = np.concatenate((parents.slots.ravel(), donors.slots.ravel(), filler[1]))
+        return Sentences(tokens.take(sources), slots.take(sources)), is_child
 
 
 def _as_table(lists: list[list[Any]], width: int = 1) -> tuple[Indices, Indices]:

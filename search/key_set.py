@@ -1,0 +1,95 @@
+"""A set of 64-bit keys that is asked for thousands at once, in numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+Indices = NDArray[np.intp]
+_LEAST_BITS = 14
+
+
+class KeySet:
+    """Keys that are evenly spread, as hashes are; 0 counts as 1.
+
+    The table has at least eight cells for each key. A key stands in the cell of its first bits, or if others were there
+    before, in the next one that was free.
+    """
+
+    def __init__(self, keys: NDArray[Any] | None = None) -> None:
+        self._bits, self._count = _LEAST_BITS, 0
+        self._table = np.zeros(1 << self._bits, np.uint64)
+        if keys is not None:
+            self.add_new(keys.astype(np.uint64), len(keys))
+
+    def keys(self) -> Keys:
+        """All of them, sorted."""
+        return np.sort(self._table[self._table > 0])
+
+    def add_new(self, keys: Keys, limit: int) -> Indices:
+        """Adds the first keys, at most so many, that are not in the set, and gives their places in order.
+
+        Of equal keys the first one counts.
+
+        Example:
+            >>> keys = KeySet(np.array([7]))
+            >>> keys.add_new(np.array([8, 7, 8, 9, 6], np.uint64), 2)
+            array([0, 3])
+            >>> keys.keys()
+            array([7, 8, 9], dtype=uint64)
+        """
+        keys = np.maximum(keys, np.uint64(1))
+        absent = self._find_absent(keys)
+        new = absent[_find_firsts(keys[absent])[:limit]]
+        while 8 * (self._count + len(new)) > len(self._table):
+            self._grow()
+        self._insert(keys[new])
+        return new
+
+    def _cells(self, keys: Keys) -> Indices:
+        return (keys >> np.uint64(64 - self._bits)).view(np.intp)
+
+    def _find_absent(self, keys: Keys) -> Indices:
+        is_absent = np.zeros(len(keys), bool)
+        places, cells = np.arange(len(keys)), self._cells(keys)
+        while len(places):
+            found = self._table.take(cells)
+            is_absent[places[found == 0]] = True
+            goes_on = np.flatnonzero((found != keys.take(places)) & (found > 0))
+            places, cells = places.take(goes_on), cells.take(goes_on) + 1 & len(self._table) - 1
+        return np.flatnonzero(is_absent)
+
+    def _insert(self, keys: Keys) -> None:
+        """Adds different keys that are absent."""
+        self._count += len(keys)
+        cells = self._cells(keys)
+        while len(keys):
+            is_free = self._table.take(cells) == 0
+            self._table[cells[is_free]] = keys[is_free]
+            # Where two wanted the same cell, the last of them has it.
+            goes_on = np.flatnonzero(self._table.take(cells) != keys)
+            keys, cells = keys[goes_on], cells[goes_on] + 1 & len(self._table) - 1
+
+    def _grow(self) -> None:
+        keys, self._bits, self._count = self._table[self._table > 0], self._bits + 1, 0
+        self._table = np.zeros(1 << self._bits, np.uint64)
+        self._insert(keys)
+
+
+def _find_firsts(keys: Keys) -> Indices:
+    """The first place of each key, in order."""
+    table = np.empty(1 << _LEAST_BITS, np.intp)
+    cells = (keys >> np.uint64(64 - _LEAST_BITS)).view(np.intp)
+    is_first = np.zeros(len(keys), bool)
+    places = np.arange(len(keys))
+    while len(places):
+        # The first place of each cell stays there, as the last that is written.
+        backwards = places[::-1]
+        table[cells.take(backwards)] = backwards
+        chosen = table.take(cells.take(places))
+        is_first[chosen] = True
+        places = places[keys.take(chosen) != keys.take(places)]
+    return np.flatnonzero(is_first)
