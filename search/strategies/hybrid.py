@@ -89,14 +89,14 @@ class Hybrid:
         """As `ask`, as an array [count, time], filled up with V behind the ends."""
         if self._needs_objects:
             candidates = self.ask(count)
-            tokens = pad_rows([candidate.tokens for candidate in candidates], self._pad)
+            tokens = pad_rows([candidate.tokens for candidate in candidates], self._pad).astype(np.int16)
             origins = np.array([ORIGINS.index(candidate.origin) for candidate in candidates], np.uint8)
-            self._asked = tokens, origins
         elif self._is_policys_turn(len(self._arrays())):
-            self._asked = self._lessons.learner.sample_tokens(count), np.full(count, POLICY, np.uint8)
+            tokens, origins = self._lessons.learner.sample_tokens(count), np.full(count, POLICY, np.uint8)
         else:
-            self._asked = self._arrays().breed(count, self._mutation())
-        return self._asked[0]
+            tokens, origins = self._arrays().breed(count, self._mutation())
+        self._asked = tokens, origins
+        return tokens
 
     def origins(self) -> NDArray[np.uint8]:
         """Origin of each sentence of the last `ask_tokens`, as its place in ORIGINS."""

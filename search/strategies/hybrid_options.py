@@ -26,10 +26,10 @@ class HybridOptions(PolicyOptions):
             "population": 1000,
             "elite": 0.1,
             "crossover": 0.5,
-            "mutation": 0.5,
         }
     }
-    """Names of presets to the defaults that differ: those of mundhenk2021 and dso, whose batches are of 1,000."""
+    """Presets whose defaults differ. Sources: dso (epsilon, entropy_weight), mundhenk2021 (a policy's batch founds each
+    population, for some 20 generations); elite and mutation measured, see docs/decisions."""
     generations: int = 1
     """Batches of children after each batch of the policy."""
     reseed: int = 0
@@ -53,7 +53,8 @@ class HybridOptions(PolicyOptions):
     crossover: float = 1.0
     """Probability that a child has two parents."""
     graft: float = 0.1
-    """Share of crossovers that put a part of one parent into the other, in place of mixing them place by place."""
+    """Share of crossovers that put a part of one parent into the other, in place of mixing them place by place; of
+    arrays all do."""
     mutation: float = 1.0
     """Probability that a child of two parents is mutated, at the start; falls linearly to 0 over the evaluations."""
     unseen: int = 0
