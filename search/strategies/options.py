@@ -15,14 +15,15 @@ Options = TypeVar("Options")
 def read_options(kind: type[Options], given: Mapping[str, Any], strategy: str) -> Options:
     """The options dataclass `kind` with the given values, the defaults elsewhere.
 
-    Every default is a str, an int or a float, and a value has its default's type; text that reads as a number is one.
+    A dataclass may have `by_preset`, defaults that differ with the option `preset`: {preset: {name: value}}. Every
+    default is a str, an int or a float, and a value has its default's type; text that reads as a number is one.
 
     Raises:
         DslcError: DSLC604 for every unknown name, with the nearest known one; DSLC605 for every value of another type.
     """
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
     problems = []
-    values = {}
+    values = dict(getattr(kind, "by_preset", {}).get(str(given.get("preset")), {}))
     for name, value in given.items():
         if name not in defaults:
             nearest = difflib.get_close_matches(name, defaults, 1)

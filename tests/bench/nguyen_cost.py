@@ -22,6 +22,7 @@ SEED = 1000
 RUNS = (
     ("niches, aimed", "niches", True, ("12", "4")),
     ("niches, rewards only", "niches", False, ("12", "4")),
+    ("hybrid, preset dso", "hybrid", False, ("12", "4")),
     ("risk_seeking, preset dso", "risk_seeking", False, ("12", "4")),
 )
 """Name, strategy, whether it sees values, and rows that it does not solve in so few evaluations."""

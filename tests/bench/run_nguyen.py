@@ -40,7 +40,7 @@ NGGP = {**dict.fromkeys(ROWS, 100), "7": 96, "12": None, "12a": 12}
 """Published recovery of NGGP in % of 100 seeds (mundhenk2021); none for row 12 itself."""
 DSO_GP = {"1": 8, "2": 16, "3": 8, "4": 146, "5": 97, "6": 8, "7": 325, "8": 49, "9": 16, "10": 16, "11": 16}
 """Median evaluations in thousands of dso with genetic programming, 3 seeds."""
-OPTIONS: dict[str, dict[str, Any]] = {"risk_seeking": {"preset": "dso"}}
+OPTIONS: dict[str, dict[str, Any]] = {"risk_seeking": {"preset": "dso"}, "hybrid": {"preset": "dso"}}
 """Settings of a strategy where they are not its defaults; the same for every row."""
 FOLDER = Path(__file__).parent / "results"
 

@@ -71,6 +71,15 @@ def test_the_control_depends_on_nothing_else(tmp_path: Path) -> None:
     assert len(controls[0]) == 30
 
 
+def test_children_of_arrays_are_recorded_as_such(tmp_path: Path) -> None:
+    runs = fit(tmp_path / "a", "hybrid"), fit(tmp_path / "b", "hybrid", workers=2)
+    origins = [[r.origin for r in run.records() if r.origin != "uniform"] for run in runs]
+    assert origins[0][:40] == ["policy"] * 40
+    assert set(origins[0][40:80]) == {"crossover"}, "with preset `small` every child has two parents"
+    assert history(tmp_path / "a") == history(tmp_path / "b")
+    assert populations(tmp_path / "a") == populations(tmp_path / "b")
+
+
 class _Crash(BaseException):
     pass
 
@@ -97,7 +106,7 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     monkeypatch.setattr(FitTask, "population", population)
 
 
-@pytest.mark.parametrize("strategy", ["niches", "risk_seeking", "policy_gradient", "evolution"])
+@pytest.mark.parametrize("strategy", ["niches", "risk_seeking", "hybrid", "policy_gradient", "evolution"])
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9])
 def test_a_crash_changes_nothing(
     strategy: str, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

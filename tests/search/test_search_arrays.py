@@ -10,6 +10,7 @@ from dslc.search.nguyen import sample_nguyen
 from dslc.search.row_hash import RowHash
 from dslc.search.search_arrays import search_arrays
 from dslc.search.strategies import make_strategy
+from dslc.search.strategies.hybrid import Hybrid
 from dslc.search.strategies.niches import Niches
 from dslc.search.tasks.fit import score_program
 
@@ -32,7 +33,7 @@ def test_keys_tell_sentences_apart() -> None:
     assert len(np.unique(keys)) == len(tokens)
 
 
-@pytest.mark.parametrize("strategy", ["random", "risk_seeking", "niches"])
+@pytest.mark.parametrize("strategy", ["random", "risk_seeking", "niches", "hybrid"])
 def test_a_search_ends_with_a_solution_or_its_evaluations(strategy: str) -> None:
     space = dslc.compile("expression", max_tokens=7)
     points, _ = sample_nguyen("nguyen_1")
@@ -42,7 +43,7 @@ def test_a_search_ends_with_a_solution_or_its_evaluations(strategy: str) -> None
         asked.append(tokens)
         return len(asked) == 3
 
-    arguments = {"preset": "dso"} if strategy == "risk_seeking" else {}
+    arguments = {"preset": "dso"} if strategy in ("risk_seeking", "hybrid") else {}
     searcher = make_strategy(strategy, space, evaluations=600, batch=100, seed=0, options=arguments)
     result = search_arrays(
         space,
@@ -79,6 +80,41 @@ def test_niches_finds_an_expression_by_rewards_and_sooner_when_it_aims() -> None
         needed.append(result.evaluations)
     assert needed[1] < needed[0]
     assert needed[1] <= 10_000
+
+
+def test_hybrid_finds_an_expression_by_rewards() -> None:
+    space = dslc.compile("expression_constrained", max_tokens=20)
+    points, _ = sample_nguyen("nguyen_1")
+    strategy = make_strategy("hybrid", space, evaluations=60_000, batch=500, seed=0, options={"preset": "dso"})
+    result = search_arrays(
+        space,
+        strategy,
+        FitArrays(space, points),
+        evaluations=40_000,
+        batch=500,
+        is_solution=lambda _: True,
+        solution_reward=1 - 1e-9,
+    )
+    assert result.is_solved
+
+
+def test_hybrid_takes_turns_and_its_best_children_teach() -> None:
+    space = dslc.compile("expression_constrained", max_tokens=20)
+    task = FitArrays(space, sample_nguyen("nguyen_1")[0])
+    options = {"preset": "dso", "generations": 2, "population": 50}
+    strategy = make_strategy("hybrid", space, evaluations=6000, batch=100, seed=0, options=options)
+    assert isinstance(strategy, Hybrid)
+    turns, taught = [], []
+    for _ in range(7):
+        tokens = strategy.ask_tokens(100)
+        turns.append("policy" if not strategy.origins().any() else "children")
+        rewards = task.score(tokens)
+        figures = strategy.tell_rewards(rewards)
+        taught.append([reward for _, reward in strategy._lessons.teachers.items()])
+        assert figures["members"] == 50
+    assert turns == ["policy", "children", "children"] * 2 + ["policy"]
+    assert [len(best) for best in taught] == [0, 5, 5, 0, 5, 5, 0]
+    assert min(taught[2]) >= min(taught[1])
 
 
 def test_niches_proposes_nothing_twice_but_what_it_counts() -> None:

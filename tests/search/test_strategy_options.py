@@ -97,3 +97,12 @@ def test_a_strategy_may_be_a_file_that_no_other_names(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     found = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, env=environment)
     assert "'blind'" in found.stdout, found.stderr
+
+
+def test_a_preset_can_have_defaults_of_its_own_and_what_is_given_counts() -> None:
+    made = [
+        make_strategy("hybrid", SPACE, evaluations=20, batch=5, seed=0, options=options)
+        for options in ({}, {"preset": "dso"}, {"preset": "dso", "passes": 3}, {"preset": "zoph2017"})
+    ]
+    found = [(strategy._options.passes, strategy._options.epsilon) for strategy in made]  # type: ignore[attr-defined]
+    assert found == [(2, 1.0), (1, 0.05), (3, 0.05), (2, 1.0)]

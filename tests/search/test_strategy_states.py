@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 
 from dslc.search.outcome import Candidate, Strategy
+from dslc.search.rows import unpad_rows
 from dslc.search.strategies import STRATEGY_NAMES, make_strategy
 from dslc.space import Space
-from tests.controller.small_spaces import LISTS, make_space
+from tests.controller.small_spaces import FORCED, LISTS, make_space
 
 SPACE = make_space(LISTS, 8)
 BATCHES = 6
@@ -21,7 +23,15 @@ KINDS = [
     *((name, {}) for name in STRATEGY_NAMES),
     ("policy_gradient", {"preset": "zoph2017"}),
     ("risk_seeking", {"preset": "dso"}),
+    ("hybrid", {"preset": "dso", "generations": 2}),
 ]
+ARRAY_KINDS = [
+    ("niches", {"generations": 1}),
+    ("risk_seeking", {"preset": "dso"}),
+    ("hybrid", {}),
+    ("hybrid", {"preset": "dso", "generations": 2, "population": 10, "unseen": 1}),
+]
+COUNTED = f"//! at_most 2 KIND.k\n{LISTS}"
 
 
 def reward(candidate: Candidate) -> float:
@@ -95,3 +105,39 @@ def test_heads_go_on_too(name: str, preset: str) -> None:
     whole = run(name, options, set(), set(), space)
     assert run(name, options, {0, 2}, {4}, space) == whole
     assert whole != run(name, options, set(), set())
+
+
+def run_arrays(name: str, options: Mapping[str, Any], stops: set[tuple[int, str]], space: Space = SPACE) -> list[Any]:
+    """As `run`, for what is asked for as arrays."""
+    strategy: Any = fresh(name, options, space=space)
+    seen: list[Any] = []
+    for batch in range(BATCHES):
+        for moment in ("asked", "told"):
+            if moment == "asked":
+                sentences = unpad_rows(strategy.ask_tokens(7), len(space.vocabulary))
+                seen.append((sentences, strategy.origins().tolist()))
+            else:
+                rewards = [reward(Candidate(sentence)) for sentence in seen[-1][0]]
+                seen.append(strategy.tell_rewards(np.array(rewards)))
+            if (batch, moment) in stops:
+                state = through_files(strategy.state_dict())
+                strategy = fresh(name, options, seed=99, space=space)
+                strategy.load_state_dict(state)
+    return seen
+
+
+@pytest.mark.parametrize(("name", "options"), ARRAY_KINDS)
+def test_arrays_go_on_too(name: str, options: Mapping[str, Any]) -> None:
+    whole = run_arrays(name, options, set())
+    assert run_arrays(name, options, {(0, "told"), (2, "told"), (3, "told")}) == whole
+    assert run_arrays(name, options, {(0, "asked"), (1, "asked"), (4, "asked")}) == whole
+
+
+@pytest.mark.parametrize("text", [COUNTED, FORCED])
+def test_the_arrays_of_a_hybrid_are_its_objects_where_children_are_walked(text: str) -> None:
+    space = make_space(text, 8)
+    objects = run("hybrid", {}, set(), set(), space)
+    arrays = run_arrays("hybrid", {}, {(1, "asked"), (3, "told")}, space)
+    for number, (candidates, figures) in enumerate(objects):
+        assert arrays[2 * number][0] == [candidate.tokens for candidate in candidates]
+        assert arrays[2 * number + 1] == figures
