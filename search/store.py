@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from dslc.search.outcome import Outcome
 from dslc.search.population_record import Population, read_populations, view_populations
 from dslc.search.recording import recording
 from dslc.search.rows_by_hash import DROP_INDICES, MAKE_INDICES
+from dslc.value import value
 
 FORMAT = 1
 COMMIT_SECONDS = 0.05
@@ -42,7 +42,7 @@ MOST_MESSAGE = 10_000
 """Characters of a failure's message and notes that are recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sample:
     """A row of `samples` as the engine knows it: one proposed program."""
 
@@ -56,7 +56,7 @@ class Sample:
     parent_ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evaluation:
     """A row of `evaluations`: what one program came to."""
 
@@ -319,16 +319,16 @@ def _figures_json(figures: Mapping[str, float]) -> str:
     """JSON has no NaN: a figure that is not finite is null."""
     if not figures:
         return "{}"
-    return json.dumps({name: value if math.isfinite(value) else None for name, value in figures.items()})
+    return json.dumps({name: figure if math.isfinite(figure) else None for name, figure in figures.items()})
 
 
 def restore_outcome(reward: float | None, metrics: str | None, code: str | None, message: str | None) -> Outcome:
     """The outcome that a row of `evaluations` tells of."""
-    values = {name: math.nan if value is None else value for name, value in json.loads(metrics or "{}").items()}
+    figures = {name: math.nan if figure is None else figure for name, figure in json.loads(metrics or "{}").items()}
     if code is None:
-        return Outcome(reward, values)
+        return Outcome(reward, figures)
     first, *notes = (message or "").split("\n")
-    return Outcome(reward, values, Diagnostic(Code(code), Severity.ERROR, first, notes=tuple(notes)))
+    return Outcome(reward, figures, Diagnostic(Code(code), Severity.ERROR, first, notes=tuple(notes)))
 
 
 def read_info(run_dir: Path) -> dict[str, Any]:
