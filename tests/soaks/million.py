@@ -27,7 +27,7 @@ MOST_SLOWER = 1.3
 """Time of a step at the end, as a multiple of that at the beginning, both in units of fixed work done meanwhile."""
 
 
-EVERY = 16
+EVERY = 4
 """Batches between two pieces of fixed work."""
 
 
