@@ -102,6 +102,8 @@ class Engine:
                 stopped_by=self._describe_stop() if status is Status.FINISHED else None,
                 seconds=self._describe_seconds(),
             )
+            if status is Status.FINISHED:
+                self.store.make_indices()
             self._report_progress(has_ended=True)
         return status
 

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
 from dslc.search.checkpoints import read_checkpoints
 from dslc.search.outcome import Candidate
+from dslc.search.rows_by_hash import WITH_LONGEST, define_longest_row
 from dslc.search.store import connect_for_reading, has_outputs, output_notes, read_info, restore_outcome
 
 if TYPE_CHECKING:
     from dslc.space import Program, Space
 
-LONGEST = """SELECT program_hash, MAX(fidelity) AS fidelity, reward, metrics, code, message, seconds FROM evaluations
-    GROUP BY program_hash"""
-"""One row a program: its longest training; SQLite takes the other columns from the maximum's row."""
+SAME_TRAINING = "(outputs.program_hash, outputs.fidelity) = (evaluations.program_hash, evaluations.fidelity)"
 GENERATOR_KEYS = ("generator", "random")
 """Last parts of the names under which strategies keep the states of their random generators."""
 
@@ -92,8 +91,9 @@ class SearchResult:
             DslcError: DSLC615 if no sample has a reward.
         """
         longest = "fidelity = (SELECT MAX(fidelity) FROM evaluations)"
-        rows = self._query(f"reward IS NOT NULL AND origin != 'uniform' AND {longest} ORDER BY reward DESC, id LIMIT 1")
-        for record in rows:
+        best = f"""SELECT id FROM {WITH_LONGEST} WHERE reward IS NOT NULL AND origin != 'uniform' AND {longest}
+            ORDER BY reward DESC, id LIMIT 1"""
+        for record in self._query(f"id = ({best})"):
             return record
         raise DslcError(
             Diagnostic(
@@ -156,11 +156,12 @@ class SearchResult:
 
         space = self.space
         with closing(connect_for_reading(self.run_dir)) as database:
+            define_longest_row(database)
             printed, join = "NULL", ""
             if has_outputs(database):
-                printed, join = "outputs.text", "LEFT JOIN outputs USING (program_hash, fidelity)"
+                printed, join = "outputs.text", f"LEFT JOIN outputs ON {SAME_TRAINING}"
             query = f"""SELECT id, batch, tokens, origin, log_prob, reward, code, message, metrics, seconds, parent_ids,
-                {printed} FROM samples JOIN ({LONGEST}) USING (program_hash) {join} WHERE {condition}"""
+                {printed} FROM {WITH_LONGEST} {join} WHERE {condition}"""
             for (
                 number,
                 batch,

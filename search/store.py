@@ -10,8 +10,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from dslc.search.lock import RunLock
 from dslc.search.outcome import Outcome
 from dslc.search.population_record import Population, read_populations, view_populations
 from dslc.search.recording import recording
+from dslc.search.rows_by_hash import DROP_INDICES, MAKE_INDICES
+from dslc.value import value
 
 FORMAT = 1
 COMMIT_SECONDS = 0.05
@@ -29,9 +30,8 @@ COMMIT_SECONDS = 0.05
 SCHEMA = """
 CREATE TABLE samples(id INTEGER PRIMARY KEY, batch INT, tokens TEXT, text TEXT, log_prob REAL, program_hash TEXT,
     origin TEXT, parent_ids TEXT, created_at REAL);
-CREATE INDEX samples_by_hash ON samples(program_hash);
 CREATE TABLE evaluations(program_hash TEXT, fidelity REAL, reward REAL NULL, metrics TEXT, code TEXT NULL,
-    message TEXT NULL, seconds REAL, worker TEXT, finished_at REAL, PRIMARY KEY(program_hash, fidelity));
+    message TEXT NULL, seconds REAL, worker TEXT, finished_at REAL);
 CREATE TABLE batches(id INTEGER PRIMARY KEY, tokens BLOB, rewards BLOB, origin BLOB);
 CREATE TABLE updates(batch INTEGER PRIMARY KEY, figures TEXT);
 """
@@ -42,7 +42,7 @@ MOST_MESSAGE = 10_000
 """Characters of a failure's message and notes that are recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sample:
     """A row of `samples` as the engine knows it: one proposed program."""
 
@@ -56,7 +56,7 @@ class Sample:
     parent_ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evaluation:
     """A row of `evaluations`: what one program came to."""
 
@@ -82,6 +82,8 @@ class RunStore:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(OUTPUTS)
+            with self._database:
+                self._database.executescript(f"BEGIN; {DROP_INDICES}")
         self._samples: list[tuple[Any, ...]] = []
         self._evaluations: list[tuple[Any, ...]] = []
         self._updates: list[tuple[Any, ...]] = []
@@ -140,6 +142,12 @@ class RunStore:
         _check_samples(run_dir)  # by reading: a database that is none must not be made one
         lock = RunLock(run_dir)
         return cls(run_dir, lock, read_info(run_dir))
+
+    def make_indices(self) -> None:
+        """Let readers find the rows of a program quickly, now that the run is over; without room for it, slowly."""
+        self.commit()
+        with suppress(sqlite3.OperationalError), self._database:
+            self._database.executescript(f"BEGIN; {MAKE_INDICES}")
 
     def close(self) -> None:
         """Commit, fold the write-ahead log into the database and give the folder free, that in any case."""
@@ -311,16 +319,16 @@ def _figures_json(figures: Mapping[str, float]) -> str:
     """JSON has no NaN: a figure that is not finite is null."""
     if not figures:
         return "{}"
-    return json.dumps({name: value if math.isfinite(value) else None for name, value in figures.items()})
+    return json.dumps({name: figure if math.isfinite(figure) else None for name, figure in figures.items()})
 
 
 def restore_outcome(reward: float | None, metrics: str | None, code: str | None, message: str | None) -> Outcome:
     """The outcome that a row of `evaluations` tells of."""
-    values = {name: math.nan if value is None else value for name, value in json.loads(metrics or "{}").items()}
+    figures = {name: math.nan if figure is None else figure for name, figure in json.loads(metrics or "{}").items()}
     if code is None:
-        return Outcome(reward, values)
+        return Outcome(reward, figures)
     first, *notes = (message or "").split("\n")
-    return Outcome(reward, values, Diagnostic(Code(code), Severity.ERROR, first, notes=tuple(notes)))
+    return Outcome(reward, figures, Diagnostic(Code(code), Severity.ERROR, first, notes=tuple(notes)))
 
 
 def read_info(run_dir: Path) -> dict[str, Any]:

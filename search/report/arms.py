@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +28,8 @@ class Outcomes:
     """Child-seconds in s, all trainings of the program together."""
     codes: list[str | None]
     """Why there is no reward."""
+    rows: Integers
+    """Row of the longest training in the table of evaluations."""
 
     @property
     def is_full(self) -> npt.NDArray[np.bool_]:
@@ -99,31 +103,43 @@ def read_outcomes(database: sqlite3.Connection) -> Outcomes:
     What is read afterwards over this connection is the run at this moment, also while a search goes on writing.
     """
     database.execute("BEGIN")
-    rows = database.execute("SELECT program_hash, fidelity, reward, seconds, code FROM evaluations").fetchall()
-    hashes, fidelities, rewards, seconds, codes = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     number_by_hash: dict[str, int] = {}
-    numbers = np.array([number_by_hash.setdefault(h, len(number_by_hash)) for h in hashes], dtype=np.int64)
-    ordered = np.lexsort((np.array(fidelities, dtype=np.float64), numbers))
-    is_longest = np.append(numbers[ordered][1:] != numbers[ordered][:-1], True)[: len(rows)]
-    longest = ordered[is_longest]  # of each program the row of its longest training
+    code_by_name: dict[str | None, str | None] = {}  # each text once, not once a row
+    codes: list[str | None] = []
+    numbers, rows, figures = array("q"), array("q"), array("d")
+    for row, program_hash, fidelity, reward, seconds, code in database.execute(
+        "SELECT rowid, program_hash, fidelity, reward, seconds, code FROM evaluations"
+    ):
+        numbers.append(number_by_hash.setdefault(program_hash, len(number_by_hash)))
+        rows.append(row)
+        figures.extend((fidelity, math.nan if reward is None else reward, seconds))
+        codes.append(code_by_name.setdefault(code, code))
+    programs = np.array(numbers, dtype=np.int64)
+    fidelities, rewards, durations = np.array(figures, dtype=np.float64).reshape(-1, 3).T
+    ordered = np.lexsort((fidelities, programs))
+    is_longest = np.append(programs[ordered][1:] != programs[ordered][:-1], True)[: len(programs)]
+    longest = ordered[is_longest]  # of each program the place of its longest training
     return Outcomes(
         number_by_hash,
-        np.array(rewards, dtype=np.float64)[longest],
-        np.array(fidelities, dtype=np.float64)[longest],
-        np.bincount(numbers, np.array(seconds, dtype=np.float64), len(number_by_hash)).astype(np.float64),
-        [codes[row] for row in longest],
+        rewards[longest],
+        fidelities[longest],
+        np.bincount(programs, durations, len(number_by_hash)).astype(np.float64),
+        [codes[place] for place in longest],
+        np.array(rows, dtype=np.int64)[longest],
     )
 
 
 def read_arms(database: sqlite3.Connection, outcomes: Outcomes) -> tuple[Arm, Arm]:
     """The strategy's samples, and the control's."""
-    rows = database.execute("SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id").fetchall()
-    ids, batches, origins, hashes = zip(*rows, strict=True) if rows else ((), (), (), ())
-    is_control = np.array(origins, dtype=np.bool_)
-    number, batch = np.array(ids, dtype=np.int64), np.array(batches, dtype=np.int64)
-    program = np.array([outcomes.number_by_hash[h] for h in hashes], dtype=np.int64)
+    cells = array("q")
+    for sample, batch, is_uniform, program_hash in database.execute(
+        "SELECT id, batch, origin = 'uniform', program_hash FROM samples ORDER BY id"
+    ):
+        cells.extend((sample, batch, is_uniform, outcomes.number_by_hash[program_hash]))
+    ids, batches, origins, programs = np.array(cells, dtype=np.int64).reshape(-1, 4).T
+    is_control = origins.astype(np.bool_)
     strategy, control = (
-        _make_arm(number[chosen], batch[chosen], program[chosen], outcomes) for chosen in (~is_control, is_control)
+        _make_arm(ids[chosen], batches[chosen], programs[chosen], outcomes) for chosen in (~is_control, is_control)
     )
     return strategy, control
 

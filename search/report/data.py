@@ -137,10 +137,11 @@ def _list_top(
     """
     programs, first = np.unique(strategy.programs, return_index=True)
     is_usable = outcomes.is_full[programs] & ~np.isnan(outcomes.rewards[programs])
-    ids, rewards = strategy.ids[first[is_usable]], outcomes.rewards[programs[is_usable]]
+    programs = programs[is_usable]
+    ids, rewards = strategy.ids[first[is_usable]], outcomes.rewards[programs]
     top = []
     for place in np.lexsort((ids, -rewards))[:TOP]:
-        sample, reward = int(ids[place]), float(rewards[place])
+        sample, reward, program = int(ids[place]), float(rewards[place]), programs[place]
         text, tokens, program_hash = database.execute(
             "SELECT text, tokens, program_hash FROM samples WHERE id = ?", (sample,)
         ).fetchone()
@@ -164,7 +165,7 @@ def _list_top(
             "rank": 1 + int((rewards > reward).sum()),
             "ties": int((rewards == reward).sum()) - 1,
         }
-        document["metrics"] = _read_metrics(database, program_hash)
+        document["metrics"] = _read_metrics(database, int(outcomes.rows[program]))
         top.append({**document, **_describe_program(space, document["tokens"], document["metrics"], notes)})
     return top
 
@@ -176,12 +177,11 @@ def _find_hash(space: Space | None, tokens: str, program_hash: str) -> str:
     return hash_program(space.decode(json.loads(tokens)))
 
 
-def _read_metrics(database: sqlite3.Connection, program_hash: str) -> dict[str, float | None]:
-    """What the task recorded beside the reward, of the evaluation with the highest fidelity."""
-    query = """SELECT metrics FROM evaluations WHERE program_hash = ? AND reward IS NOT NULL
-               ORDER BY fidelity DESC LIMIT 1"""
-    row = database.execute(query, (program_hash,)).fetchone()
-    return json.loads(row[0] or "{}") if row else {}
+def _read_metrics(database: sqlite3.Connection, row: int) -> dict[str, float | None]:
+    """What the task recorded beside the reward in an evaluation."""
+    (metrics,) = database.execute("SELECT metrics FROM evaluations WHERE rowid = ?", (row,)).fetchone()
+    found: dict[str, float | None] = json.loads(metrics or "{}")
+    return found
 
 
 def _describe_program(
@@ -225,11 +225,10 @@ def _count_failures(database: sqlite3.Connection, arms: tuple[Arm, Arm], outcome
             samples.setdefault(outcomes.codes[program], []).append((sample, program))
     failures = []
     for code, found in sorted(samples.items(), key=lambda item: (-len(item[1]), item[0] or "")):
-        example = min(found)[0]
-        text, message, program_hash = database.execute(
-            """SELECT text, message, program_hash FROM samples JOIN evaluations USING (program_hash) WHERE id = ?
-            ORDER BY fidelity DESC LIMIT 1""",
-            (example,),
+        example, program = min(found)
+        (text,) = database.execute("SELECT text FROM samples WHERE id = ?", (example,)).fetchone()
+        message, program_hash = database.execute(
+            "SELECT message, program_hash FROM evaluations WHERE rowid = ?", (int(outcomes.rows[program]),)
         ).fetchone()
         printed = None
         if has_outputs(database):

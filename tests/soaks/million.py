@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +27,7 @@ MOST_SLOWER = 1.3
 """Time of a step at the end, as a multiple of that at the beginning, both in units of fixed work done meanwhile."""
 
 
-EVERY = 16
+EVERY = 4
 """Batches between two pieces of fixed work."""
 
 
@@ -87,45 +88,62 @@ def ends(seconds: Sequence[float]) -> tuple[float, float]:
     return median(seconds[:part]), median(seconds[-part:])
 
 
+def tenths(steps: Sequence[float], fixed: Sequence[float]) -> list[float]:
+    """Median step of each tenth of a search, in medians of the fixed work beside it."""
+    bounds = [len(steps) * number // 10 for number in range(11)]
+    places = [(begin, end, begin // EVERY, -(-end // EVERY)) for begin, end in pairwise(bounds)]
+    return [median(steps[begin:end]) / median(fixed[first:last]) for begin, end, first, last in places]
+
+
+def soak_search(name: str, evaluations: int) -> tuple[str, list[str]]:
+    """One search by the strategy of that name: figures for the table, and what is past the bounds."""
+    space = dslc.compile(GRAMMAR)
+    strategy = TimedStrategy(make_strategy(name, space, evaluations=evaluations, batch=BATCH, seed=0))
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        result = search(
+            space,
+            task=instant,
+            strategy=strategy,
+            evaluations=evaluations,
+            control=0,
+            batch=BATCH,
+            run_dir=Path(folder) / "run",
+        )
+        assert result.status == "finished", f"{name} ended as {result.status}"
+        megabytes_on_disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
+    seconds = time.process_time() - began
+    first, last = ends(strategy.steps)
+    slower = last / first
+    fixed_first, fixed_last = ends(strategy.fixed)
+    machine = fixed_last / fixed_first
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    in_fixed_work = " ".join(f"{step:.2f}" for step in tenths(strategy.steps, strategy.fixed))
+    figures = (
+        f"{name}: {evaluations:,} evaluations in {seconds:.0f} s of CPU, {evaluations / seconds:.0f} a second; "
+        f"a step of {BATCH} {1000 * first:.1f} ms in the first 5% and {1000 * last:.1f} ms in the last, "
+        f"{slower:.2f} x, fixed work beside it {machine:.2f} x; by tenths in fixed work {in_fixed_work}; "
+        f"peak {megabytes:.0f} MB resident, {megabytes_on_disk:.0f} MB on disk"
+    )
+    failed = []
+    if megabytes >= MOST_MEGABYTES:
+        failed.append(f"{name}: {megabytes:.0f} MB")
+    if slower >= MOST_SLOWER * machine:
+        failed.append(f"{name}: a step takes {slower / machine:.2f} times as long at the end")
+    return figures, failed
+
+
 def soak_million(count: int) -> str:
     """`count` uniform samples, nearly all of them new programs, then as many of the default strategy.
 
     Returns figures for the table; raises AssertionError past the bounds.
     """
     torch.set_num_threads(1)
-    space = dslc.compile(GRAMMAR)
     figures, failed = [], []
-    for name, evaluations in (("random", count), ("policy_gradient", count)):
-        strategy = TimedStrategy(make_strategy(name, space, evaluations=evaluations, batch=BATCH, seed=0))
-        began = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            result = search(
-                space,
-                task=instant,
-                strategy=strategy,
-                evaluations=evaluations,
-                control=0,
-                batch=BATCH,
-                run_dir=Path(folder) / "run",
-            )
-            assert result.status == "finished", f"{name} ended as {result.status}"
-            megabytes_on_disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
-        seconds = time.process_time() - began
-        first, last = ends(strategy.steps)
-        slower = last / first
-        fixed_first, fixed_last = ends(strategy.fixed)
-        machine = fixed_last / fixed_first
-        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        figures.append(
-            f"{name}: {evaluations:,} evaluations in {seconds:.0f} s of CPU, {evaluations / seconds:.0f} a second; "
-            f"a step of {BATCH} {1000 * first:.1f} ms in the first 5% and {1000 * last:.1f} ms in the last, "
-            f"{slower:.2f} x, fixed work beside it {machine:.2f} x; peak {megabytes:.0f} MB resident, "
-            f"{megabytes_on_disk:.0f} MB on disk"
-        )
-        print(figures[-1], flush=True)
-        if megabytes >= MOST_MEGABYTES:
-            failed.append(f"{name}: {megabytes:.0f} MB")
-        if slower >= MOST_SLOWER * machine:
-            failed.append(f"{name}: a step takes {slower / machine:.2f} times as long at the end")
+    for name in ("random", "policy_gradient"):
+        found, past_bounds = soak_search(name, count)
+        print(found, flush=True)
+        figures.append(found)
+        failed += past_bounds
     assert not failed, "; ".join([*failed, *figures])
     return "; ".join(figures)
