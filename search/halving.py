@@ -2,8 +2,8 @@
 
 A program is trained with the first of a few shares of full training, its first rung. Whenever it is among the best
 1/eta of all that have been trained on its rung so far, it is promoted to the next, eta being how much longer that
-trains. No rung waits until it is full. Within a child a median rule stops training that goes worse than that of most
-before it.
+trains. No rung waits until it is full. In the second half of a training a median rule stops it where it goes worse than
+most before it.
 
 Sources:
     li2020 (promotion), golovin2017 section 3.2.2 (median rule).
@@ -93,12 +93,15 @@ class Halving:
         return None
 
     def cutoffs(self, rung: int) -> dict[int, float]:
-        """By step, the median of the best values up to it of the trainings on a rung; empty while there are few."""
+        """By step, the median of the best values up to it of the trainings on a rung; empty while there are few.
+
+        The first half of the steps is left out: early values say little of what a training comes to.
+        """
         curves = self._curves[rung]
         if len(curves) < FEWEST_CURVES:
             return {}
-        steps = {step for curve in curves for step in curve}
-        values = {step: [curve[step] for curve in curves if step in curve] for step in sorted(steps)}
+        steps = sorted({step for curve in curves for step in curve})
+        values = {step: [curve[step] for curve in curves if step in curve] for step in steps[len(steps) // 2 :]}
         return {step: median(found) for step, found in values.items() if len(found) >= FEWEST_CURVES}
 
     def to_json(self) -> dict[str, Any]:

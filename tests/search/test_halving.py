@@ -95,14 +95,15 @@ def test_the_best_is_trained_in_full_in_the_end() -> None:
 def test_training_that_goes_worse_than_most_is_stopped() -> None:
     halving = Halving(RUNGS)
     for number in range(FEWEST_CURVES - 1):
-        halving.note(f"p{number}", 1, 0.5, {0: float(number), 1: float(number) + 1})
+        halving.note(f"p{number}", 1, 0.5, {step: float(number + step) for step in range(4)})
     assert halving.cutoffs(1) == {}
-    halving.note("last", 1, 0.5, {0: 4.0, 1: 0.0})
-    assert halving.cutoffs(1) == {0: 2.0, 1: 3.0}, "medians of the best values so far"
+    halving.note("last", 1, 0.5, {0: 6.0, 1: 0.0, 2: 0.0, 3: 0.0})
+    assert halving.cutoffs(1) == {2: 4.0, 3: 5.0}, "medians of the best values so far, in the second half"
     assert halving.cutoffs(0) == {}
     reporter = Reporter(halving.cutoffs(1))
-    assert reporter(0, 2.0)
-    assert not reporter(1, 2.5)
-    assert reporter(2, 0.0), "nothing is known of this step"
-    assert reporter.curve == {0: 2.0, 1: 2.5, 2: 0.0}
+    assert reporter(0, -9.0), "in the first half nothing is stopped"
+    assert reporter(2, 4.0)
+    assert not reporter(3, 3.5)
+    assert reporter(4, 0.0), "nothing is known of this step"
+    assert reporter.curve == {0: -9.0, 2: 4.0, 3: 3.5, 4: 0.0}
     assert Reporter({})(0, -1e9)
