@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from dslc.program.graph import INPUT, Graph, Node
 from dslc.program.kept_text import kept_text
+from dslc.program.op_rules import Parameter
 
 FORMAT = "dslc.graph/1"
 """First line of what is hashed; a new number whenever the text of equal graphs changes."""
@@ -87,16 +88,16 @@ def _write_nodes(nodes: Sequence[Node], i: int, place: list[int], lines: list[st
                 places = str(numbers)
             place[waiting.pop()] = len(lines)
             attributes = node.attributes
-            if node.parameters:
-                # A type follows from the inputs, a parameter's name from the op; where it starts is what is trained.
-                initial = [(parameter.name, parameter.initial) for parameter in node.parameters]
-                lines.append(f"{node.op} {places} {attributes or '()'} {initial} ")
-            elif attributes:
-                lines.append(f"{node.op} {places} {kept_text(attributes)} [] ")
-            else:
-                lines.append(f"{node.op} {places} () [] ")
+            written = kept_text(attributes) if attributes else "()"
+            initial = kept_text(node.parameters, _write_initial) if node.parameters else "[]"
+            lines.append(f"{node.op} {places} {written} {initial} ")
         else:
             return
+
+
+def _write_initial(parameters: tuple[Parameter, ...]) -> str:
+    # A type follows from the inputs, a parameter's name from the op; where it starts is what is trained.
+    return str([(parameter.name, parameter.initial) for parameter in parameters])
 
 
 def _write_input(node: Node) -> str:
