@@ -1,35 +1,12 @@
-"""Tables for reading the tokens of a sentence: what each opens, and which of them make a whole node by themselves."""
+"""Tables for reading the tokens of a sentence: what each opens, and how literals and reductions stand in trees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from dslc.automaton.classification import Classification, Part, PartRole, RuleKind
+from dslc.automaton.classification import Classification, Part, RuleKind
 from dslc.automaton.derivation import Scanned
 from dslc.language.grammar import BnfGrammar, NodeShape
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A token that makes one node without children, such as `"sin" -> sin`.
-
-    Most tokens of most programs are words; as such they are read at once, not as a literal and its reductions.
-    """
-
-    name: str
-    """Of the node, as in its shape; so are the next two."""
-    choice: int
-    rule: str
-    length: int
-    """Of the text, in code points."""
-    nodes: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
-    """The nodes that it has made, by the index of its token: sentences share them. At most SHARED_PLACES."""
-
-
-SHARED_PLACES = 1024
-"""Indices of tokens whose words are kept; further ones are made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +17,6 @@ class Opening:
     """Actions of the option, the first one last, as a stack wants them."""
     takes_token: bool
     """The token is the option's own: a stop or an alternative. A literal is left to the terminal that it is of."""
-    has_node: bool
-    """A node begins with the part: one of its reductions is no step of a list."""
-    ends_left_list: bool
-    word: Word | None
-    """The word that the token is, where the part holds nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +72,13 @@ def make_decoding_tables(classification: Classification, bnf: BnfGrammar) -> Dec
     opening_by_token: list[dict[int, Opening]] = []
     for part in classification.parts:
         is_spliced = part.kind is RuleKind.SPLICED
-        only.append(_make_opening(classification, part, 0, takes_token=False, word=None) if is_spliced else None)
-        openings: dict[int, Opening] = {}
-        for token, option in part.option_by_token.items():
-            literal = by_token[token][1] if token in by_token and part.kind is RuleKind.FUSED else None
-            word: Word | None = None
-            if literal is not None and not printed[literal].is_kept:
-                reductions = _sole_reductions(classification, part, token)
-                node = _sole_node([shapes[-1 - step] for step in reductions])
-                # The stop of a list belongs to the node of its last reduction, which must then be seen by itself.
-                if node is not None and (len(reductions) == 1 or part.role is PartRole.WHOLE):
-                    word = Word(node.name, node.choice, node.rule, printed[literal].length)
-            openings[token] = _make_opening(classification, part, option, takes_token=literal is None, word=word)
-        opening_by_token.append(openings)
+        only.append(_make_opening(part, 0, takes_token=False) if is_spliced else None)
+        opening_by_token.append(
+            {
+                token: _make_opening(part, option, takes_token=part.kind is not RuleKind.FUSED or token not in by_token)
+                for token, option in part.option_by_token.items()
+            }
+        )
     return DecodingTables(
         literals=tuple(literals),
         printed=tuple(printed),
@@ -124,45 +90,5 @@ def make_decoding_tables(classification: Classification, bnf: BnfGrammar) -> Dec
     )
 
 
-def _sole_reductions(classification: Classification, part: Part, token: int) -> tuple[int, ...]:
-    """The reductions, as steps, that make a part of nothing but the literal that `token` is; none if it holds more."""
-    reductions: tuple[int, ...] = ()
-    while True:
-        symbol, *rest = part.options[part.option_by_token[token]].actions
-        if not rest or any(action >= 0 for action in rest):
-            return ()
-        reductions = (*rest, *reductions)
-        if symbol < 0:
-            return ()
-        if symbol < classification.num_terminals:
-            return reductions
-        part = classification.parts[symbol - classification.num_terminals]
-        if part.kind is not RuleKind.FUSED:
-            return ()
-
-
-def _sole_node(shapes: Sequence[NodeShape]) -> NodeShape | None:
-    """The only node that reductions of one value leave, where the value itself stands in no tree.
-
-    None if they leave more, or if the last leaves none: of a whole sentence it would stay.
-    """
-    if not shapes or shapes[-1].is_transparent or any(each.num_symbols != 1 or each.is_arranged for each in shapes):
-        return None
-    nodes: list[NodeShape] = []
-    for shape in shapes:
-        if not (shape.is_transparent or (shape.is_expanded and nodes)):
-            nodes.append(shape)
-    return nodes[0] if len(nodes) == 1 else None
-
-
-def _make_opening(
-    classification: Classification, part: Part, option_id: int, *, takes_token: bool, word: Word | None
-) -> Opening:
-    actions = part.options[option_id].actions
-    return Opening(
-        reversed_actions=actions[::-1],
-        takes_token=takes_token,
-        has_node=any(action < 0 and not classification.reductions[-1 - action].on_list for action in actions),
-        ends_left_list=part.role is PartRole.MORE and not actions,
-        word=word,
-    )
+def _make_opening(part: Part, option: int, *, takes_token: bool) -> Opening:
+    return Opening(part.options[option].actions[::-1], takes_token)

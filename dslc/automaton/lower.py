@@ -16,6 +16,7 @@ from dslc.automaton.classify import classify_rules, find_head
 from dslc.automaton.constrain import Constraining, constrain_grammar
 from dslc.automaton.decoding import DecodingTables, make_decoding_tables
 from dslc.automaton.make_registers import make_registers
+from dslc.automaton.reading import ReadingTables, make_reading_tables
 from dslc.automaton.stages import SAME, StageSteps
 from dslc.automaton.tables import TokenAutomaton
 from dslc.automaton.totals import Gains, surcharge
@@ -53,6 +54,11 @@ class Lowering:
     def decoding(self) -> DecodingTables:
         """What reading the tokens of a sentence looks up, made when first asked for."""
         return make_decoding_tables(self.classification, self.bnf)
+
+    @cached_property
+    def reading(self) -> ReadingTables:
+        """What making the trees of sentences looks up, made when first asked for."""
+        return make_reading_tables(self.classification, self.decoding, len(self.bnf.joiner))
 
 
 def lower_grammar(facts: Facts, *, max_budget: int, constraints: Sequence[Constraint] = ()) -> Lowering:

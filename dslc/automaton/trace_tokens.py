@@ -38,11 +38,9 @@ def trace_tokens(lowering: Lowering, tokens: Sequence[int]) -> list[int]:
         elif symbol < num_terminals:
             literal = tables.forced_literal[symbol]
             if literal is None or is_head:
-                if used == num_tokens:
-                    raise unfinished_sentence(lowering, tokens)
-                owner, literal = tables.literal_by_token.get(tokens[used], (-1, 0))
+                owner, literal = tables.literal_by_token.get(tokens[used], (-1, 0)) if used < num_tokens else (-1, 0)
                 if owner != symbol:
-                    raise wrong_literal(lowering, tokens, used, symbol)
+                    raise wrong_token(lowering, tokens, used, symbol)
                 used += 1
                 is_head = False
             steps.append(literal)
@@ -50,11 +48,9 @@ def trace_tokens(lowering: Lowering, tokens: Sequence[int]) -> list[int]:
             part = symbol - num_terminals
             opening = tables.only_opening[part]
             if opening is None:
-                if used == num_tokens:
-                    raise unfinished_sentence(lowering, tokens)
-                opening = tables.opening_by_token[part].get(tokens[used])
+                opening = tables.opening_by_token[part].get(tokens[used]) if used < num_tokens else None
                 if opening is None:
-                    raise wrong_opening(lowering, tokens, used, part)
+                    raise wrong_token(lowering, tokens, used, symbol)
                 if opening.takes_token:
                     used += 1
                 else:
@@ -63,18 +59,6 @@ def trace_tokens(lowering: Lowering, tokens: Sequence[int]) -> list[int]:
     if used < num_tokens:
         raise finished_sentence(used, tokens)
     return steps
-
-
-def unfinished_sentence(lowering: Lowering, tokens: Sequence[int]) -> DslcError:
-    """More tokens are needed."""
-    return DslcError(
-        Diagnostic(
-            Code.TOKENS_NOT_A_SENTENCE,
-            Severity.ERROR,
-            f"the sequence of {len(tokens)} tokens is unfinished",
-            help=f"give all tokens of one sentence of `{lowering.automaton.start}`",
-        )
-    )
 
 
 def finished_sentence(used: int, tokens: Sequence[int]) -> DslcError:
@@ -89,20 +73,23 @@ def finished_sentence(used: int, tokens: Sequence[int]) -> DslcError:
     )
 
 
-def wrong_literal(lowering: Lowering, tokens: Sequence[int], place: int, terminal: int) -> DslcError:
-    """A literal of another terminal stands there."""
-    return _wrong_token(lowering, tokens, place, f"a literal of {lowering.bnf.terminals[terminal].name}")
-
-
-def wrong_opening(lowering: Lowering, tokens: Sequence[int], place: int, part: int) -> DslcError:
-    """The token opens no option of the part."""
-    vocabulary = lowering.automaton.vocabulary
-    labels = [f"`{vocabulary[token].label}`" for token in sorted(lowering.decoding.opening_by_token[part])[:8]]
-    return _wrong_token(lowering, tokens, place, f"one of {', '.join(labels)}")
-
-
-def _wrong_token(lowering: Lowering, tokens: Sequence[int], place: int, expected: str) -> DslcError:
-    vocabulary = lowering.automaton.vocabulary
+def wrong_token(lowering: Lowering, tokens: Sequence[int], place: int, symbol: int) -> DslcError:
+    """The token at `place` is none that can stand for `symbol`, or there are too few tokens."""
+    if place == len(tokens):
+        return DslcError(
+            Diagnostic(
+                Code.TOKENS_NOT_A_SENTENCE,
+                Severity.ERROR,
+                f"the sequence of {len(tokens)} tokens is unfinished",
+                help=f"give all tokens of one sentence of `{lowering.automaton.start}`",
+            )
+        )
+    vocabulary, num_terminals = lowering.automaton.vocabulary, lowering.classification.num_terminals
+    if symbol < num_terminals:
+        expected = f"a literal of {lowering.bnf.terminals[symbol].name}"
+    else:
+        openings = lowering.decoding.opening_by_token[symbol - num_terminals]
+        expected = f"one of {', '.join([f'`{vocabulary[token].label}`' for token in sorted(openings)[:8]])}"
     token = tokens[place]
     label = vocabulary[token].label if 0 <= token < len(vocabulary) else f"id {token}"
     return DslcError(

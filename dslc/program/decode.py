@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dslc.automaton.decoding import SHARED_PLACES
 from dslc.automaton.lower import Lowering
-from dslc.automaton.trace_tokens import finished_sentence, unfinished_sentence, wrong_literal, wrong_opening
+from dslc.automaton.reading import SHARED_PLACES, Text, Word
+from dslc.automaton.trace_tokens import finished_sentence, wrong_token
 from dslc.language.grammar import NodeShape
 from dslc.program.tree import Leaf, ParseTree
 
 Child = ParseTree | Leaf | None
+END = -1
+"""Stands behind the last token; no token has that number."""
 
 
 def decode_tokens(lowering: Lowering, tokens: Sequence[int]) -> ParseTree:
@@ -25,91 +27,91 @@ def decode_tokens(lowering: Lowering, tokens: Sequence[int]) -> ParseTree:
         DslcError: DSLC303 if the tokens are no sentence, with the first that is wrong.
     """
     # The walk of `trace_tokens`, which makes the tree on the way: a search decodes every sample.
-    classification, tables = lowering.classification, lowering.decoding
-    num_terminals, num_tokens, gap = classification.num_terminals, len(tokens), len(lowering.bnf.joiner)
-    # What waits for its parent: the children that each value adds to it; of each value, where its children begin, and
-    # its first token.
-    children: list[Child] = []
-    values: list[tuple[int, int]] = []
-    begins: list[int] = []  # first token of each part whose node is not finished
+    tables, shapes, reductions = lowering.reading, lowering.decoding.node_shapes, lowering.classification.reductions
+    by_token, alone, keeps_values = tables.by_token, tables.alone, tables.keeps_values
+    upcoming = (*tokens, END)
+    children: list[Child] = []  # what waits for its parent
+    begins: list[tuple[int, int]] = []  # of each node that is not finished: where its children begin, its first token
+    values: list[tuple[int, int]] = []  # the same of each value that a reduction joins, if it is asked for
     used = offset = 0  # tokens and code points so far
     node: ParseTree | None = None  # of the last word or reduction, None if it left none
-    is_head = False
-    pending = [classification.start]
+    is_head = False  # the next token is the first literal of an option that is open already
+    pending = [lowering.classification.start]
     while pending:
         symbol = pending.pop()
-        if symbol >= num_terminals:
-            part = symbol - num_terminals
-            opening = tables.only_opening[part]
-            begin = used
-            if opening is None:
-                if used == num_tokens:
-                    raise unfinished_sentence(lowering, tokens)
-                opening = tables.opening_by_token[part].get(tokens[used])
-                if opening is None:
-                    raise wrong_opening(lowering, tokens, used, part)
-                word = opening.word
+        if symbol >= 0:
+            reading = by_token[symbol].get(upcoming[used])
+            if reading is None:
+                reading = alone[symbol]
+                if reading is None:
+                    raise wrong_token(lowering, tokens, used, symbol)
+                if is_head and reading.text is not None:
+                    reading = tables.as_head[symbol]
+            else:
+                word = reading.word
                 if word is not None:
+                    if keeps_values:
+                        values.append((len(children), used))
+                    node = word.nodes.get(used) or _make_word(word, used)
+                    children.append(node)
+                    offset += word.width
                     used += 1
                     is_head = False
-                    values.append((len(children), begin))
-                    node = word.nodes.get(begin)
-                    if node is None:
-                        node = ParseTree(word.name, (), word.choice, word.rule, begin, used)
-                        if begin < SHARED_PLACES:
-                            word.nodes[begin] = node
-                    children.append(node)
-                    offset += word.length + gap
                     continue
-                if opening.takes_token:
-                    used += 1
-                else:
-                    is_head = True
-            if opening.has_node:
-                begins.append(begin)
-            pending += opening.reversed_actions
-            if opening.ends_left_list and node is not None:
-                # The stop belongs to the list's outermost node, which was finished just before.
-                children[-1] = node = replace(node, end_token=used)
-        elif symbol >= 0:
-            values.append((len(children), used))
-            number, token = tables.forced_literal[symbol], None
-            if number is None or is_head:
-                if used == num_tokens:
-                    raise unfinished_sentence(lowering, tokens)
-                token = tokens[used]
-                owner, number = tables.literal_by_token.get(token, (-1, 0))
-                if owner != symbol:
-                    raise wrong_literal(lowering, tokens, used, symbol)
+                is_head = not reading.takes_token
+            if reading.has_node:
+                begins.append((len(children), used))
+            text = reading.text
+            if text is not None:
+                if keeps_values:
+                    values.append((len(children), used))
+                if text.is_kept:
+                    children.append(text.leaves.get(offset) or _make_leaf(text, offset))
+                offset += text.width
+            if reading.takes_token:
                 used += 1
                 is_head = False
-            literal = tables.printed[number]
-            if literal.is_kept:
-                children.append(Leaf(literal.terminal, literal.text, token, offset))
-            offset += literal.length + gap
+            pending += reading.reversed_actions
+            if reading.ends_left_list and node is not None:
+                # The stop belongs to the list's outermost node, which was finished just before.
+                children[-1] = node = replace(node, end_token=used)
         else:
-            reduction, shape = classification.reductions[-1 - symbol], tables.node_shapes[-1 - symbol]
+            shape = shapes[~symbol]
             number = shape.num_symbols
-            begin, first = values[-number] if number else (len(children), used)
-            if not reduction.on_list:
-                first = begins.pop()
-            if shape.is_arranged:
-                starts = [start for start, _ in values[len(values) - number :]]
-                children[begin:] = _arrange_children(children, starts, shape)
-            if number:
-                del values[-number:]
-            values.append((begin, first))
+            begin, first = values[-number] if reductions[~symbol].on_list else begins.pop()
+            if keeps_values:
+                if shape.is_arranged:
+                    starts = [start for start, _ in values[len(values) - number :]]
+                    children[begin:] = _arrange_children(children, starts, shape)
+                if number:
+                    del values[-number:]
+                values.append((begin, first))
             if shape.is_transparent or (shape.is_expanded and len(children) == begin + 1):
                 node = None  # its children stand for it
             else:
                 node = ParseTree(shape.name, tuple(children[begin:]), shape.choice, shape.rule, first, used)
                 children[begin:] = (node,)
-    if used < num_tokens:
+    if used < len(tokens):
         raise finished_sentence(used, tokens)
     root = children[0] if len(children) == 1 else None
     if isinstance(root, ParseTree) and (node is not None or shape.is_expanded):
         return root
     return ParseTree(shape.name, tuple(children), shape.choice, shape.rule, 0, used)
+
+
+def _make_word(word: Word, place: int) -> ParseTree:
+    """The node of a word that is token number `place`."""
+    node = ParseTree(word.name, (), word.choice, word.rule, place, place + 1)
+    if place < SHARED_PLACES:
+        word.nodes[place] = node
+    return node
+
+
+def _make_leaf(text: Text, position: int) -> Leaf:
+    leaf = Leaf(text.terminal, text.text, text.token, position)
+    if position < SHARED_PLACES:
+        text.leaves[position] = leaf
+    return leaf
 
 
 def _arrange_children(children: Sequence[Child], starts: Sequence[int], shape: NodeShape) -> list[Child]:

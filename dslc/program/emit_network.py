@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import le
 
 from dslc.program.emit import (
     INDENT,
@@ -17,18 +18,19 @@ from dslc.program.emit import (
     shapes_text,
     write_imports,
 )
-from dslc.program.graph import Graph, Node
+from dslc.program.graph import INPUT, Graph
 from dslc.program.kept_text import kept_text
 from dslc.program.op_rules import AttributeValue, channels_of
 from dslc.program.op_spec import Call
 from dslc.program.ops import OPS
 from dslc.program.template import Constant, TemplateWriter, split_numbers
 from dslc.program.tensor_type import Dim, Symbol, TensorType
+from dslc.value import value
 
 Attributes = tuple[tuple[str, AttributeValue], ...]
 """Of a node."""
-Row = tuple[str, Node, str]
-"""A statement of `forward`, the node that it computes, and its shape."""
+Row = tuple[str, int]
+"""A statement of `forward`, and the id of the node that it computes."""
 JOINING_OPS = ("concat_channels", "concat_padded")
 CONCAT_PADDED = '''\
 def concat_padded(*features: Tensor) -> Tensor:
@@ -50,28 +52,52 @@ FORWARD = """
     def forward(self, images: Tensor) -> Tensor:"""
 
 
+@value
+class Statements:
+    """Statements of `forward` that stand together: what networks with the same connections share."""
+
+    rows: tuple[Row, ...]
+    nodes: tuple[int, ...]
+    """Ids of the nodes that they compute; their shapes are the comments."""
+    beside: str
+    """The statements with the comments beside them, `%s` for each."""
+    rooms: tuple[int, ...]
+    """How long each comment can be there; negative for a statement of several lines."""
+
+
+@value
+class Layout:
+    """What follows from the ops of a network and how they are connected."""
+
+    num_layers: int
+    has_skips: bool
+    pads: bool
+    forward: tuple[Statements, ...]
+
+
 def emit_network(graph: Graph, class_name: str, sentence: str) -> PythonSource:
     """One class; above it a function that pads where sizes differ.
 
     Raises:
         DslcError: DSLC502 if a class cannot have that name.
     """
-    check_class_name(class_name)
-    ops = [node.op for node in graph.nodes]
-    has_skips = any(op in ops for op in JOINING_OPS)
+    layout = _lay_out(tuple([(node.op, node.inputs) for node in graph.nodes]))
     writer = TemplateWriter()
-    writer.write(_write_head(class_name, has_skips, "concat_padded" in ops))
-    writer.write_docstring(_write_docstring(ops.count("conv2d"), has_skips, shapes_text(graph, kept_text), sentence))
+    writer.write(_write_head(class_name, layout.has_skips, layout.pads))
+    shapes = shapes_text(graph, kept_text)
+    writer.write_docstring(_write_docstring(layout.num_layers, layout.has_skips, shapes, sentence))
     writer.write(CONSTRUCTOR)
     _write_constructor(writer, graph)
     writer.write(FORWARD)
-    _write_forward(writer, graph)
+    for statements in layout.forward:
+        _write_statements(writer, graph, statements)
     return writer.finish(class_name, sentence)
 
 
 @lru_cache(maxsize=64)
 def _write_head(class_name: str, has_skips: bool, pads: bool) -> str:
-    """What stands above the docstring."""
+    """What stands above the docstring, for a name that a class can have."""
+    check_class_name(class_name)
     writer = SourceWriter()
     write_imports(writer, uses_torch=has_skips)
     if pads:
@@ -115,18 +141,16 @@ def _write_constructor(writer: TemplateWriter, graph: Graph) -> None:
     for node in nodes:
         if node.op == "conv2d":
             number += 1
-            writer.write(f"        self.layer_{number} = nn.Sequential(", (node,))
-            channels, num_filters = channels_of(nodes[node.inputs[0]].type), channels_of(node.type)
-            sizes = dict(node.attributes)
-            lengths = len(str(channels)), len(str(num_filters))
-            piece, num_between, numbers = _write_layer(sizes["kernel"], sizes["stride"], *lengths)
-            computed = (node, *num_between * (None,), nodes[node.id + 1], nodes[node.id + 2])
+            channels = channels_of(nodes[node.inputs[0]].type)
+            (_, kernel), (_, num_filters), (_, stride) = node.attributes
             assert isinstance(num_filters, int), "a layer states its filters"
+            is_open = isinstance(channels, int)
+            piece, num_between, numbers = _write_layer(
+                number, kernel, stride, len(str(channels)) if is_open else str(channels), len(str(num_filters))
+            )
+            computed = (node, node, *num_between * (None,), nodes[node.id + 1], nodes[node.id + 2])
             values = (num_filters, *numbers, num_filters)
-            if isinstance(channels, int):
-                writer.write(piece, computed, (channels, *values))
-            else:
-                writer.write(piece.replace("%s", str(channels), 1), computed, values)
+            writer.write(piece, computed, (channels, *values) if isinstance(channels, int) else values)
         elif node.op == "linear":
             piece, numbers = _write_classifier(channels_of(nodes[node.inputs[0]].type), node.attributes)
             writer.write(piece, (node,), numbers)
@@ -134,24 +158,28 @@ def _write_constructor(writer: TemplateWriter, graph: Graph) -> None:
 
 @lru_cache(maxsize=4096)
 def _write_layer(
-    kernel: AttributeValue, stride: AttributeValue, channels_length: int, filters_length: int
+    number: int, kernel: AttributeValue, stride: AttributeValue, channels: int | str, filters_length: int
 ) -> tuple[str, int, tuple[Constant, ...]]:
-    """A layer behind its first line, the number of lines between convolution and batch norm, and its numbers.
+    """Layer `number`, how many lines stand between convolution and batch norm, and its numbers.
 
-    Channels and filters, of as many letters, are left open as `%s` and are no part of the numbers: without them, most
-    layers of a search are alike.
+    Channels and filters are left open as `%s` and are no part of the numbers: without them, most layers of a search
+    are alike. Of filters the number of letters is given, and of channels if they are a number.
     """
-    channels, num_filters = channels_length * "~", filters_length * "^"
-    attributes = (("kernel", kernel), ("num_filters", num_filters), ("stride", stride))
+    channels_text = channels if isinstance(channels, str) else channels * "~"
+    filters_text = filters_length * "^"
+    attributes = (("kernel", kernel), ("num_filters", filters_text), ("stride", stride))
     writer = SourceWriter()
     with writer.indented(), writer.indented():
-        writer.write_call(INDENT, _make_call("conv2d", Symbol(channels), attributes), ",")
+        writer.write_call(INDENT, _make_call("conv2d", Symbol(channels_text), attributes), ",")
         num_between = len(writer.lines) - 1
-        writer.write_call(INDENT, _make_call("batch_norm", Symbol(num_filters), ()), ",")
-        writer.write_call(INDENT, _make_call("relu", Symbol(num_filters), ()), ",")
+        writer.write_call(INDENT, _make_call("batch_norm", Symbol(filters_text), ()), ",")
+        writer.write_call(INDENT, _make_call("relu", Symbol(filters_text), ()), ",")
         writer.write(")")
-    text, numbers = split_numbers("\n".join(writer.lines))
-    return "%s".join(text).replace(channels, "%s").replace(num_filters, "%s"), num_between, numbers
+    pieces, numbers = split_numbers("\n".join(writer.lines))
+    text = "%s".join(pieces).replace(filters_text, "%s")
+    if not isinstance(channels, str):
+        text = text.replace(channels_text, "%s")
+    return f"        self.layer_{number} = nn.Sequential(\n{text}", num_between, numbers
 
 
 @lru_cache(maxsize=256)
@@ -169,47 +197,58 @@ def _make_call(op: str, channels: Dim, attributes: Attributes) -> Call:
     return make([TensorType((Symbol("batch"), channels))], dict(attributes))
 
 
-def _write_forward(writer: TemplateWriter, graph: Graph) -> None:
-    (images,) = graph.inputs
-    nodes = graph.nodes
-    number_of = {node.id: i for i, node in enumerate([node for node in nodes if node.op == "conv2d"], start=1)}
-    name_of: dict[int, str] = {images.id: "images"}
+@lru_cache(maxsize=64)
+def _lay_out(nodes: tuple[tuple[str, tuple[int, ...]], ...]) -> Layout:
+    """The layout of a network, from the op and the inputs of each node."""
+    number_of = {id: i for i, id in enumerate([id for id, (op, _) in enumerate(nodes) if op == "conv2d"], start=1)}
+    name_of: dict[int, str] = {}
     layers: list[Row] = []
     end: list[Row] = []
-    number, layer = 0, images
-    for node in nodes:
-        op = node.op
-        if op == "conv2d":
-            number, layer = number_of[node.id], node
+    number = layer = 0
+    for id, (op, inputs) in enumerate(nodes):
+        if op == INPUT:
+            name_of[id] = "images"
+        elif op == "conv2d":
+            number, layer = number_of[id], id
         elif op == "relu":
-            name_of[node.id] = name = f"features_{number}"
-            layers.append((f"{name} = self.layer_{number}({name_of[layer.inputs[0]]})", layer, kept_text(node.type)))
+            name_of[id] = name = f"features_{number}"
+            layers.append((f"{name} = self.layer_{number}({name_of[nodes[layer][1][0]]})", layer))
         elif op in JOINING_OPS:
             # What it is joined for: the layer that takes it, or the classifier.
-            follower = number_of.get(next(user.id for user in nodes if node.id in user.inputs))
-            name_of[node.id] = "joined" if follower is None else f"inputs_{follower}"
-            rows = end if follower is None else layers
-            values = [name_of[i] for i in node.inputs]
+            follower = number_of.get(next(user for user, (_, taken) in enumerate(nodes) if id in taken))
+            name_of[id] = "joined" if follower is None else f"inputs_{follower}"
             function = op if op == "concat_padded" else None
-            rows.append((joining_text(name_of[node.id], values, function), node, kept_text(node.type)))
+            rows = end if follower is None else layers
+            rows.append((joining_text(name_of[id], [name_of[i] for i in inputs], function), id))
         elif op == "global_average_pool":
-            name_of[node.id] = node.spec.value_name
-            text = node.spec.expression.format(name_of[node.inputs[0]])
-            end.append((f"{name_of[node.id]} = {text}", node, kept_text(node.type)))
+            name_of[id] = OPS[op].value_name
+            end.append((f"{name_of[id]} = {OPS[op].expression.format(name_of[inputs[0]])}", id))
         elif op == "linear":
-            end.append((f"return self.classifier({name_of[node.inputs[0]]})", node, kept_text(node.type)))
-    _write_commented(writer, layers)
-    _write_commented(writer, end)
+            end.append((f"return self.classifier({name_of[inputs[0]]})", id))
+    ops = [op for op, _ in nodes]
+    has_skips = any(op in ops for op in JOINING_OPS)
+    forward = tuple([_join_rows(rows) for rows in (layers, end) if rows])
+    return Layout(len(number_of), has_skips, "concat_padded" in ops, forward)
 
 
-def _write_commented(writer: TemplateWriter, rows: Sequence[Row]) -> None:
-    """Statements with their shapes as comments: all beside their lines if all fit, else all above them."""
+def _join_rows(rows: Sequence[Row]) -> Statements:
     blanks = 2 * INDENT
     longest = LINE_LENGTH - len(f"{blanks}  # ")
-    if all("\n" not in text and len(text) + len(comment) <= longest for text, _, comment in rows):
-        for text, node, comment in rows:
-            writer.write(f"{blanks}{text}  # %s", (node,), (comment,))
-    else:
-        for text, node, comment in rows:
-            lines = [f"{blanks}{line}" for line in ("# %s", *text.split("\n"))]
-            writer.write("\n".join(lines), (None, node), (comment,))
+    return Statements(
+        rows=tuple(rows),
+        nodes=tuple([id for _, id in rows]),
+        beside="\n".join([f"{blanks}{text}  # %s" for text, _ in rows]),
+        rooms=tuple([-1 if "\n" in text else longest - len(text) for text, _ in rows]),
+    )
+
+
+def _write_statements(writer: TemplateWriter, graph: Graph, statements: Statements) -> None:
+    """Statements with their shapes as comments: all beside their lines if all fit, else all above them."""
+    nodes = [graph.nodes[i] for i in statements.nodes]
+    comments = [kept_text(node.type) for node in nodes]
+    if all(map(le, map(len, comments), statements.rooms)):
+        writer.write(statements.beside, nodes, comments)
+        return
+    for (text, _), node, comment in zip(statements.rows, nodes, comments, strict=True):
+        lines = [f"{2 * INDENT}{line}" for line in ("# %s", *text.split("\n"))]
+        writer.write("\n".join(lines), (None, node), (comment,))

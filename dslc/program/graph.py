@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
+from functools import lru_cache
 from itertools import chain
 from math import prod
 from types import MappingProxyType
@@ -175,7 +176,7 @@ class GraphBuilder:
 
     def add_input(self, name: str, type: TensorType) -> Node:
         """A new argument of the program."""
-        node = Node(len(self._nodes), INPUT, (), type, (("name", name),), rule=name)
+        node = _make_input(len(self._nodes), name, type)
         self._nodes.append(node)
         return node
 
@@ -238,3 +239,9 @@ class GraphBuilder:
         place = {node.id: i for i, node in enumerate(kept)}
         renumbered = [replace(node, id=place[node.id], inputs=tuple(place[i] for i in node.inputs)) for node in kept]
         return Graph(tuple(renumbered), tuple([place[i] for i in returned]))
+
+
+@lru_cache(maxsize=1024)
+def _make_input(place: int, name: str, type: TensorType) -> Node:
+    """The node of an input, which graphs share: what is written of it for a hash is then kept."""
+    return Node(place, INPUT, (), type, (("name", name),), rule=name)

@@ -50,6 +50,12 @@ UNAMBIGUOUS = (
     'start: _list\n_list: _list "," item | item\nitem: A\nA: "a" | "b"\n',
     'start: _list\n_list: item "," _list | item\n?item: A | "(" _list ")"\nA: "a" | "b"\n',
     'start: "x" -> one | "y" -> two | start "z" -> more\n',
+    # The token that opens an option is not the option's first symbol, which is empty.
+    'start: e value | "q"\ne:\n?value: f "x" word | f "y"\nf:\nword: "1" -> one | "2" -> two\n',
+    'start: e "," value | e A | "q"\ne:\nvalue: f X A | f Y\nf:\nX: "x"\nY: "y"\nA: "a" | "b"\n',
+    # Only some of the nodes in brackets have always one child.
+    '?start: "(" start ")" | _pair | "a" -> a | "b" -> b\n_pair: "[" [C] start "]"\nC: "c" | "d"\n',
+    '?start: value | value "+" start -> sum\n?value: "(" start ")" | "a" -> a | "-" value -> neg\n',
 )
 
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from dslc.diagnostics import DslcError
 from dslc.program.emit import PythonSource
 from dslc.program.emit_network import emit_network
-from dslc.program.graph import Graph, GraphBuilder, Node
+from dslc.program.graph import INPUT, Graph, GraphBuilder, Node
 from dslc.program.meaningless import even_filter, not_a_size, unknown_name, unknown_word, wrong_children
 from dslc.program.op_rules import AttributeValue, Parameter, filter_parameters, linear_parameters, scale_and_offset
 from dslc.program.repair_connections import collect_unconnected, join_in_depth, take_image
@@ -35,6 +35,8 @@ NO, YES = "0", "1"
 _CHILDREN = ("layers, and before all or none of them one `0` or `1` for each earlier layer",)
 
 IMAGES = TensorType((Symbol("batch"), Symbol("in_channels"), Symbol("height"), Symbol("width")))
+IMAGE = Node(0, INPUT, (), IMAGES, (("name", "images"),), rule="images")
+"""The first node of every network."""
 SCORES = TensorType((Symbol("batch"), Symbol("num_classes")))
 CLASSES: tuple[tuple[str, AttributeValue], ...] = (("out_features", "num_classes"),)
 """Attributes of the classifier."""
@@ -101,16 +103,15 @@ class ConvNet:
         """
         layers = read_layers(tree)
         builder = _NetworkBuilder()
-        image = builder.add_input("images", IMAGES)
         outputs: list[Node] = []
         for layer in layers:
-            inputs = take_image([outputs[number] for number in layer.inputs], image)
+            inputs = take_image([outputs[number] for number in layer.inputs], IMAGE)
             features = inputs[0] if len(inputs) == 1 else _join_inputs(builder, inputs, layer)
             outputs.append(builder.add_layer(features, layer))
         span = (tree.start_token, tree.end_token)
         unconnected = collect_unconnected(outputs, [number for layer in layers for number in layer.inputs])
-        features = join_in_depth(builder, take_image(unconnected, image), tree.name, span)
-        return builder.finish(builder.add_classifier(features, tree.name, span))
+        features = join_in_depth(builder, take_image(unconnected, IMAGE), tree.name, span)
+        return builder.finish_network(features, tree.name, span)
 
     def write_formula(self, graph: Graph) -> str | None:  # noqa: ARG002
         """None: a network is read as a drawing."""
@@ -219,6 +220,10 @@ def _join_inputs(builder: GraphBuilder, inputs: Sequence[Node], layer: Layer) ->
 class _NetworkBuilder(GraphBuilder):
     """Makes nodes itself: a search makes many of them, and their types are those of `op_rules`."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._nodes.append(IMAGE)
+
     def add_layer(self, features: Node, layer: Layer) -> Node:
         """A convolution of images, its batch norm and its ReLU."""
         form, nodes, place = layer.form, self._nodes, len(self._nodes)
@@ -234,14 +239,14 @@ class _NetworkBuilder(GraphBuilder):
         nodes.append(output)
         return output
 
-    def add_classifier(self, features: Node, rule: str, tokens: tuple[int, int]) -> Node:
-        """The mean of every channel, and a linear map of these."""
+    def finish_network(self, features: Node, rule: str, tokens: tuple[int, int]) -> Graph:
+        """The network with its classifier: the mean of every channel, and a linear map of these."""
         nodes, place = self._nodes, len(self._nodes)
         pooled, weight_and_bias = _classifier_types(features.type.shape[1])
         nodes.append(Node(place, "global_average_pool", (features.id,), pooled, (), (), rule, tokens))
-        scores = Node(place + 1, "linear", (place,), SCORES, CLASSES, weight_and_bias, rule, tokens)
-        nodes.append(scores)
-        return scores
+        nodes.append(Node(place + 1, "linear", (place,), SCORES, CLASSES, weight_and_bias, rule, tokens))
+        # Nothing is to be left out: what no layer takes the classifier does.
+        return Graph(tuple(nodes), (place + 1,))
 
 
 @lru_cache(maxsize=4096)
