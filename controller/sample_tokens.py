@@ -5,8 +5,7 @@ after they end, those that begin alike go through the network together, and its 
 own. Nothing is kept but tokens and, for the
 few that teach, what the network saw (`StepRecord`).
 
-All squashing is by one function, as tanh(x) = 2 sigmoid(2x) - 1: the factors are folded into the weights, the cell is
-kept as 2c and the hidden state as h / 2.
+All squashing is by one function, as in `dslc.controller.network`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.automaton.batch import BatchRuntime
+from dslc.controller.network import FoldedWeights
 from dslc.controller.policy import FEATURES, RecurrentPolicy
 from dslc.controller.presets import Input
 from dslc.controller.rollout import sample_rollout
@@ -73,7 +73,11 @@ def can_record(policy: RecurrentPolicy) -> bool:
 
 @torch.no_grad()
 def sample_tokens(
-    policy: RecurrentPolicy, count: int, generator: torch.Generator, record: StepRecord | None = None
+    policy: RecurrentPolicy,
+    count: int,
+    generator: torch.Generator,
+    record: StepRecord | None = None,
+    weights: FoldedWeights | None = None,
 ) -> NDArray[np.int16]:
     """Independent sequences [count, budget] from the policy, filled up with the padding id.
 
@@ -84,6 +88,7 @@ def sample_tokens(
         count: How many.
         generator: On the policy's device; all randomness comes from it.
         record: Filled, if there is one; only where `can_record`.
+        weights: The policy's, where they are folded already.
     """
     automaton = policy.automaton
     out = np.full((policy.budget, count), automaton.pad_id, np.int16)
@@ -92,7 +97,7 @@ def sample_tokens(
         out[: len(tokens)] = tokens
         return np.ascontiguousarray(out.T)
     runtime = BatchRuntime(automaton, count, policy.budget, track=True)
-    network, beginnings = _Network(policy), _Beginnings(count)
+    network, beginnings = _Network(policy, weights or policy.fold()), _Beginnings(count)
     alive = np.arange(count)
     previous = np.full(count, automaton.pad_id, np.int32)
     for position in range(policy.budget):
@@ -166,30 +171,22 @@ class _Beginnings:
 
 
 class _Network:
-    """The network's state for a batch, with the weights of the moment at which it was made; at first of one row."""
+    """The network's state for a batch, computed as `Tape.step` does; at first of one row."""
 
-    def __init__(self, policy: RecurrentPolicy) -> None:
-        size = policy.preset.hidden_size
-        layers = range(policy.preset.num_layers)
-        weights = {name: weight.detach() for name, weight in policy.lstm.named_parameters()}
-        biases = [_fold_gates(weights[f"bias_ih_l{i}"] + weights[f"bias_hh_l{i}"]) for i in layers]
-        from_input = [_fold_gates(weights[f"weight_ih_l{i}"]).t().contiguous() for i in layers]
-        self._recurrent = [2 * _fold_gates(weights[f"weight_hh_l{i}"]).t().contiguous() for i in layers]
-        self._upward = [2 * each for each in from_input]
-        self._biases = biases
-        starts = policy.blocked_logits + policy.output.bias.detach()
+    def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights) -> None:
+        self._weights = weights
+        starts = policy.blocked_logits + weights.bias
         missing = -starts.shape[1] % LANES
-        self._output = 2 * torch.nn.functional.pad(policy.output.weight.detach(), (0, 0, 0, missing)).t().contiguous()
+        self._output = torch.nn.functional.pad(weights.output, (0, missing))
         self._starts = torch.nn.functional.pad(starts, (0, missing), value=-torch.inf)
-        by_feature = torch.split(policy.embedding.detach() @ from_input[0], list(policy.feature_sizes))
+        by_feature = torch.split(weights.by_feature, list(policy.feature_sizes))
         used = [FEATURES.index(feature) for feature in FEATURES if feature in policy.preset.inputs]
         self._tables = list(_join_tables(list(zip(used, by_feature, strict=True))))
-        by_position = policy.position.detach() @ from_input[0] + biases[0]
-        self._by_position = by_position.unbind(0) if Input.POSITION in policy.preset.inputs else None
+        self._by_position = weights.by_position.unbind(0) if Input.POSITION in policy.preset.inputs else None
         if self._by_position is None:
-            self._tables[0] = (self._tables[0][0], self._tables[0][1] + by_position[0].numpy())
-        self._hidden = [torch.zeros(1, size) for _ in layers]
-        self._cells = [torch.zeros(1, size) for _ in layers]
+            self._tables[0] = (self._tables[0][0], self._tables[0][1] + weights.by_position[0].numpy())
+        self._hidden, self._cells = ([torch.zeros(1, weights.hidden_size) for _ in weights.layers] for _ in range(2))
+        self._minus_one = torch.tensor(-1.0)
         self._make_buffers(1)
 
     def keep(self, kept: NDArray[np.intp]) -> None:
@@ -216,20 +213,17 @@ class _Network:
                 gates += added
         if self._by_position is not None:
             gates += self._by_position[min(position, len(self._by_position) - 1)]
-        for layer, (hidden, cell) in enumerate(zip(self._hidden, self._cells, strict=True)):
+        for layer, own in enumerate(self._weights.layers):
+            hidden, cell = self._hidden[layer], self._cells[layer]
             if layer:
-                torch.addmm(self._biases[layer], self._hidden[layer - 1], self._upward[layer], out=gates)
-            gates.addmm_(hidden, self._recurrent[layer]).sigmoid_()
-            into, keep, new, out = self._parts
-            cell.mul_(keep).addcmul_(into, new.sub_(0.5), value=4)
-            torch.sigmoid(cell, out=hidden).sub_(0.5).mul_(out)
+                torch.addmm(own.bias, self._hidden[layer - 1], own.upward, out=gates)
+            gates.addmm_(hidden, own.recurrent).sigmoid_()
+            out, into, keep, new = self._parts
+            torch.add(self._minus_one, new, alpha=2, out=new)
+            cell.mul_(keep).addcmul_(into, new, value=2)
+            torch.sigmoid(cell, out=hidden)
+            torch.add(self._minus_one, hidden, alpha=2, out=hidden).mul_(out)
         return self._starts.index_select(0, torch.from_numpy(rows)).addmm_(self._hidden[-1], self._output)
-
-
-def _fold_gates(weight: Tensor) -> Tensor:
-    """Rows of the gates input, forget, new, output, those of the new values doubled."""
-    into, keep, new, out = weight.chunk(4)
-    return torch.cat((into, keep, 2 * new, out))
 
 
 def _join_tables(
