@@ -196,7 +196,7 @@ class _AnchorStep:
         self.tokens = tokens
         self._sequences = sequences
         self._memory = _Memory(head, sequences)
-        self._score = head.score.detach()
+        self._score = head.score.detach().clone()  # aligned in memory, see `fold_weights`
         self._row = torch.zeros_like(sequences)
         self._is_answer = torch.zeros(num_tokens + 1, dtype=torch.int64, device=sequences.device)
         self._is_answer[[tokens.yes, tokens.no]] = 1
@@ -229,7 +229,7 @@ class _PointerStep:
         self.tokens = tokens
         self._sequences = sequences[:, None]
         self._memory = _Memory(head, sequences)
-        self._score = head.score.detach()
+        self._score = head.score.detach().clone()  # aligned in memory, see `fold_weights`
         self._head = head
         self._targets = torch.tensor(tokens.targets, device=sequences.device)
         self._nodes = (self._targets - tokens.num_inputs).clamp(min=0).repeat(len(sequences), 1)

@@ -104,6 +104,9 @@ class RecurrentPolicy(nn.Module):
         self.lstm = nn.LSTM(preset.embedding_size, preset.hidden_size, preset.num_layers)
         self.output = nn.Linear(preset.hidden_size, width)
         self.heads = PolicyHeads(automaton.heads, preset)
+        self.network_parameters = (self.embedding, self.position, *self.lstm.parameters(), *self.output.parameters())
+        """All weights but those of heads, in the order of `fold_weights`; listed once, since listing takes as long as a
+        step of the network."""
         self._initialise(torch.Generator().manual_seed(seed))
         self.to(device)
         is_cpu = torch.device(device).type == "cpu"
@@ -203,11 +206,6 @@ class RecurrentPolicy(nn.Module):
         if extra <= 0:
             return self.position[:time]
         return torch.cat((self.position, self.position[-1:].expand(extra, -1)))
-
-    @property
-    def network_parameters(self) -> tuple[Tensor, ...]:
-        """All weights but those of heads, in the order of `fold_weights`."""
-        return self.embedding, self.position, *self.lstm.parameters(), *self.output.parameters()
 
     def fold(self) -> FoldedWeights:
         """The network's weights of this moment, as `dslc.controller.network` reads them."""

@@ -1,11 +1,11 @@
 """The tokens of many samples and nothing else: for searches that score thousands of sentences and learn from few.
 
 `sample_rollout` keeps distributions of all sequences to the end of the longest. Here sequences leave the batch soon
-after they end, and a step of the network is few calls into memory of its own. Nothing is kept but tokens and, for the
+after they end, those that begin alike go through the network together, and its step is few calls into memory of its
+own. Nothing is kept but tokens and, for the
 few that teach, what the network saw (`StepRecord`).
 
-All squashing is by one function, as tanh(x) = 2 sigmoid(2x) - 1: the factors are folded into the weights, the cell is
-kept as 2c and the hidden state as h / 2.
+All squashing is by one function, as in `dslc.controller.network`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.automaton.batch import BatchRuntime
+from dslc.controller.network import FoldedWeights
 from dslc.controller.policy import FEATURES, RecurrentPolicy
 from dslc.controller.presets import Input
-from dslc.controller.rollout import draw_tokens, sample_rollout
+from dslc.controller.rollout import sample_rollout
 from dslc.controller.steps import Steps
 
 MOST_JOINED = 1024
@@ -30,31 +31,38 @@ LANES = 16
 """Logits are filled up to a multiple of so many, -inf: a product with fewer columns takes several times as long."""
 LEAVING = 0.2
 """Share of the batch that has ended when those sequences leave it."""
+MOST_ALIKE = 0.9
+"""Rows a sequence beyond which each sequence has its own: telling apart those that begin alike then costs more."""
 
 
 class StepRecord:
     """What a policy saw on the way to sequences that are sampled together."""
 
-    def __init__(self, policy: RecurrentPolicy, count: int) -> None:
-        # After the end row 0 stands, which allows padding only, so that nothing there has a gradient.
-        self._inputs = np.zeros((policy.budget, count, len(FEATURES)), np.int32)
-        self._rows = np.zeros((policy.budget, count), np.int32)
+    def __init__(self, policy: RecurrentPolicy) -> None:
         self._pad_id = policy.automaton.pad_id
+        self._written: list[tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]] = []
 
-    def write(self, position: int, alive: NDArray[np.intp], inputs: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
-        """One step of the sequences that are in the batch."""
-        self._inputs[position, alive], self._rows[position, alive] = inputs, rows
+    def write(self, alive: NDArray[np.intp], inputs: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
+        """The step that comes, of the sequences that are in the batch, in ascending order; the arrays are kept."""
+        self._written.append((alive, inputs, rows))
 
     def steps(self, tokens: NDArray[np.int16], chosen: Sequence[int]) -> Steps:
         """The steps of some of the sequences [count, budget], cut after the longest of them."""
         index = np.array(chosen, np.intp)
         lengths = (tokens[index] != self._pad_id).sum(1)
         time = int(lengths.max(initial=0))
+        # After the end row 0 stands, which allows padding only, so that nothing there has a gradient.
+        inputs = np.zeros((len(index), time, len(FEATURES)), np.int32)
+        rows = np.zeros((len(index), time), np.int32)
+        known: NDArray[np.intp] | None = None
+        for position, (alive, its_inputs, its_rows) in enumerate(self._written[:time]):
+            if alive is not known:
+                known, place = alive, alive.searchsorted(index)
+                there = np.flatnonzero(alive.take(place, mode="clip") == index)
+                place = place.take(there)
+            inputs[there, position], rows[there, position] = its_inputs.take(place, 0), its_rows.take(place)
         return Steps(
-            torch.from_numpy(tokens[index, :time].astype(np.int32)),
-            torch.from_numpy(lengths),
-            torch.from_numpy(self._inputs[:time, index].transpose(1, 0, 2).copy()),
-            torch.from_numpy(self._rows[:time, index].T.copy()),
+            *(torch.from_numpy(part) for part in (tokens[index, :time].astype(np.int32), lengths, inputs, rows))
         )
 
 
@@ -65,7 +73,11 @@ def can_record(policy: RecurrentPolicy) -> bool:
 
 @torch.no_grad()
 def sample_tokens(
-    policy: RecurrentPolicy, count: int, generator: torch.Generator, record: StepRecord | None = None
+    policy: RecurrentPolicy,
+    count: int,
+    generator: torch.Generator,
+    record: StepRecord | None = None,
+    weights: FoldedWeights | None = None,
 ) -> NDArray[np.int16]:
     """Independent sequences [count, budget] from the policy, filled up with the padding id.
 
@@ -76,6 +88,7 @@ def sample_tokens(
         count: How many.
         generator: On the policy's device; all randomness comes from it.
         record: Filled, if there is one; only where `can_record`.
+        weights: The policy's, where they are folded already.
     """
     automaton = policy.automaton
     out = np.full((policy.budget, count), automaton.pad_id, np.int16)
@@ -84,60 +97,109 @@ def sample_tokens(
         out[: len(tokens)] = tokens
         return np.ascontiguousarray(out.T)
     runtime = BatchRuntime(automaton, count, policy.budget, track=True)
-    network = _Network(policy, count)
+    network, beginnings = _Network(policy, weights or policy.fold()), _Beginnings(count)
     alive = np.arange(count)
     previous = np.full(count, automaton.pad_id, np.int32)
     for position in range(policy.budget):
-        features, rows = runtime.features(previous), runtime.rows()
+        features, rows = runtime.features(previous), runtime.rows().copy()
         if record is not None:
-            record.write(position, alive, features, rows)
-        logits = network.step(features, position, rows)
-        draws = torch.rand((len(alive), 1), generator=generator)
-        previous = draw_tokens(torch.softmax(logits, -1), draws).numpy()
+            record.write(alive, features, rows)
+        logits = network.step(beginnings.pick(features), position, beginnings.pick(rows))
+        # As `TokenDrawer` draws.
+        cumulative = beginnings.spread(torch.softmax(logits, -1).cumsum(-1))
+        threshold = torch.rand((len(alive), 1), generator=generator).mul_(cumulative[:, -1:])
+        previous = torch.searchsorted(cumulative, threshold, right=True, out_int32=True)[:, 0].numpy()
         runtime.advance(previous)
         out[position, alive] = previous
         goes_on = np.flatnonzero(~runtime.is_done())
+        if not len(goes_on):
+            break
         if len(goes_on) <= (1 - LEAVING) * len(alive):
-            if not len(goes_on):
-                break
             alive, previous = alive.take(goes_on), previous.take(goes_on)
             runtime.keep(goes_on)
-            network.keep(torch.from_numpy(goes_on))
+            if beginnings.are_shared:
+                beginnings.keep(goes_on)
+            else:
+                network.keep(goes_on)
+        if beginnings.are_shared:
+            network.keep(beginnings.part(previous, automaton.num_tokens + 1))
     return np.ascontiguousarray(out.T)
 
 
-class _Network:
-    """The network's state for a batch, with the weights of the moment at which it was made."""
+class _Beginnings:
+    """Which row of the network each sequence has: those that begin alike share one, until most have their own."""
 
-    def __init__(self, policy: RecurrentPolicy, count: int) -> None:
-        size = policy.preset.hidden_size
-        layers = range(policy.preset.num_layers)
-        weights = {name: weight.detach() for name, weight in policy.lstm.named_parameters()}
-        biases = [_fold_gates(weights[f"bias_ih_l{i}"] + weights[f"bias_hh_l{i}"]) for i in layers]
-        from_input = [_fold_gates(weights[f"weight_ih_l{i}"]).t().contiguous() for i in layers]
-        self._recurrent = [2 * _fold_gates(weights[f"weight_hh_l{i}"]).t().contiguous() for i in layers]
-        self._upward = [2 * each for each in from_input]
-        self._biases = biases
-        starts = policy.blocked_logits + policy.output.bias.detach()
+    def __init__(self, count: int) -> None:
+        self._row: NDArray[np.intp] | None = np.zeros(count, np.intp)
+        """Of each sequence; None: each has its own, in order."""
+        self._first: NDArray[np.intp] = np.zeros(1, np.intp)
+        """A sequence of each row."""
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether several sequences may have one row."""
+        return self._row is not None
+
+    def pick(self, values: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Of what the sequences have, that of each row."""
+        return values if self._row is None else values.take(self._first, 0)
+
+    def spread(self, values: Float[Tensor, "row token"]) -> Float[Tensor, "sequence token"]:
+        """Of what the rows have, that of each sequence."""
+        return values if self._row is None else values.index_select(0, torch.from_numpy(self._row))
+
+    def keep(self, goes_on: NDArray[np.intp]) -> None:
+        """Goes on with some of the sequences; a row without one is left behind when the others part."""
+        assert self._row is not None, "who has a row of its own is kept with it"
+        self._row = self._row.take(goes_on)
+
+    def part(self, tokens: NDArray[np.int32], width: int) -> NDArray[np.intp]:
+        """Tell apart what goes on with different tokens below `width`; of each row, from which one it comes."""
+        assert self._row is not None, "who has a row of its own parts from nobody"
+        before, numbers = self._row, np.arange(len(self._row))
+        # As np.unique does, without sorting: one sequence of each kind has the number that was written last.
+        kind = before * width + tokens
+        last = np.empty(len(self._first) * width, np.intp)
+        last[kind] = numbers
+        self._first = np.flatnonzero(last.take(kind) == numbers)
+        if len(self._first) > MOST_ALIKE * len(before):
+            self._row = None
+            return before
+        last[kind.take(self._first)] = numbers[: len(self._first)]
+        self._row = last.take(kind)
+        return before.take(self._first)
+
+
+class _Network:
+    """The network's state for a batch, computed as `Tape.step` does; at first of one row."""
+
+    def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights) -> None:
+        self._weights = weights
+        starts = policy.blocked_logits + weights.bias
         missing = -starts.shape[1] % LANES
-        self._output = 2 * torch.nn.functional.pad(policy.output.weight.detach(), (0, 0, 0, missing)).t().contiguous()
+        self._output = torch.nn.functional.pad(weights.output, (0, missing))
         self._starts = torch.nn.functional.pad(starts, (0, missing), value=-torch.inf)
-        by_feature = torch.split(policy.embedding.detach() @ from_input[0], list(policy.feature_sizes))
+        by_feature = torch.split(weights.by_feature, list(policy.feature_sizes))
         used = [FEATURES.index(feature) for feature in FEATURES if feature in policy.preset.inputs]
         self._tables = list(_join_tables(list(zip(used, by_feature, strict=True))))
-        by_position = policy.position.detach() @ from_input[0] + biases[0]
-        self._by_position = by_position.unbind(0) if Input.POSITION in policy.preset.inputs else None
+        self._by_position = weights.by_position.unbind(0) if Input.POSITION in policy.preset.inputs else None
         if self._by_position is None:
-            self._tables[0] = (self._tables[0][0], self._tables[0][1] + by_position[0].numpy())
-        self._hidden = [torch.zeros(count, size) for _ in layers]
-        self._cells = [torch.zeros(count, size) for _ in layers]
-        self._gates, self._more = torch.empty(count, 4 * size), torch.empty(count, 4 * size)
+            self._tables[0] = (self._tables[0][0], self._tables[0][1] + weights.by_position[0].numpy())
+        self._hidden, self._cells = ([torch.zeros(1, weights.hidden_size) for _ in weights.layers] for _ in range(2))
+        self._minus_one = torch.tensor(-1.0)
+        self._make_buffers(1)
 
-    def keep(self, rows: Tensor) -> None:
-        """Goes on with some of the sequences, in this order."""
+    def keep(self, kept: NDArray[np.intp]) -> None:
+        """Goes on with these rows, in this order; one may be there several times."""
+        rows = torch.from_numpy(kept)
         self._hidden = [each.index_select(0, rows) for each in self._hidden]
         self._cells = [each.index_select(0, rows) for each in self._cells]
-        self._gates, self._more = self._gates[: len(rows)], self._more[: len(rows)]
+        self._make_buffers(len(kept))
+
+    def _make_buffers(self, rows: int) -> None:
+        size = self._hidden[0].shape[1]
+        self._gates, self._more = torch.empty(rows, 4 * size), torch.empty(rows, 4 * size)
+        self._parts = self._gates.chunk(4, 1)
 
     def step(self, features: NDArray[np.int32], position: int, rows: NDArray[np.int32]) -> Float[Tensor, "batch token"]:
         """Logits of the next step, -inf where the rows of the policy's mask allow nothing and
@@ -151,20 +213,17 @@ class _Network:
                 gates += added
         if self._by_position is not None:
             gates += self._by_position[min(position, len(self._by_position) - 1)]
-        for layer, (hidden, cell) in enumerate(zip(self._hidden, self._cells, strict=True)):
+        for layer, own in enumerate(self._weights.layers):
+            hidden, cell = self._hidden[layer], self._cells[layer]
             if layer:
-                torch.addmm(self._biases[layer], self._hidden[layer - 1], self._upward[layer], out=gates)
-            gates.addmm_(hidden, self._recurrent[layer]).sigmoid_()
-            into, keep, new, out = gates.chunk(4, 1)
-            cell.mul_(keep).addcmul_(into, new.sub_(0.5), value=4)
-            torch.sigmoid(cell, out=hidden).sub_(0.5).mul_(out)
+                torch.addmm(own.bias, self._hidden[layer - 1], own.upward, out=gates)
+            gates.addmm_(hidden, own.recurrent).sigmoid_()
+            out, into, keep, new = self._parts
+            torch.add(self._minus_one, new, alpha=2, out=new)
+            cell.mul_(keep).addcmul_(into, new, value=2)
+            torch.sigmoid(cell, out=hidden)
+            torch.add(self._minus_one, hidden, alpha=2, out=hidden).mul_(out)
         return self._starts.index_select(0, torch.from_numpy(rows)).addmm_(self._hidden[-1], self._output)
-
-
-def _fold_gates(weight: Tensor) -> Tensor:
-    """Rows of the gates input, forget, new, output, those of the new values doubled."""
-    into, keep, new, out = weight.chunk(4)
-    return torch.cat((into, keep, 2 * new, out))
 
 
 def _join_tables(

@@ -82,8 +82,9 @@ def score_steps(
     tape.version += 1
     log_probs = torch.log_softmax(tape.logits[:time].view(time * batch, -1), -1)
     chosen = log_probs.gather(1, recorded.tokens.view(-1, 1)).view(time, batch)
-    probs = log_probs.exp_()
-    surprises = torch.special.entr(probs)
+    probs = log_probs.exp()
+    # -p log p, as torch.special.entr gives it in ten times the time; finite where p is 0.
+    surprises = log_probs.clamp_(min=torch.finfo(log_probs.dtype).min).mul_(probs).neg_()
     entropies = surprises.sum(-1).view(time, batch)
     return ScoredSteps(chosen, entropies, probs, surprises, recorded, weights, tape, tape.version)
 

@@ -7,6 +7,8 @@ batch. Log-probabilities are in nats with 0 after the end of a sequence, those o
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
@@ -70,7 +72,10 @@ def keep_best(rewards: Float[Tensor, "batch"], share: float) -> tuple[list[int],
     """
     exact = rewards.to(torch.float64)
     scaled = exact / exact.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
-    advantages = scaled - torch.minimum(torch.quantile(scaled, 1 - share), scaled.max())
+    rank = (1 - share) * (len(scaled) - 1)
+    ascending = scaled.sort().values  # torch.quantile takes three times as long
+    quantile = torch.lerp(ascending[math.floor(rank)], ascending[math.ceil(rank)], rank % 1)
+    advantages = scaled - torch.minimum(quantile, ascending[-1])
     kept = (advantages >= 0).nonzero()[:, 0].tolist()
     above = advantages[kept]
     size = above.mean() if kept else above.sum()

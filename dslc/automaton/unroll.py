@@ -53,7 +53,8 @@ def unroll_automaton(automaton: TokenAutomaton, budget: int, most_choices: int =
         following: dict[tuple[int, ScalarState, tuple[int, int], _Relatives], int] = {}
         for (_, state, (parent, _), waiting), number in level.items():
             tokens = allowed_tokens(automaton, state)
-            if len(choices) + len(tokens) > most_choices:
+            # Each state that follows has a choice at least, so what is too large is given up a level earlier.
+            if len(choices) + len(tokens) + len(following) > most_choices:
                 return None
             for token in tokens:
                 after = advance_state(automaton, state, token)

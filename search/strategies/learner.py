@@ -104,8 +104,8 @@ class PolicyLearner:
 
     def sample_tokens(self, count: int) -> NDArray[np.int16]:
         """Independent samples of the policy [count, budget], filled up with V; of many the cheapest way."""
-        record = StepRecord(self.policy, count) if can_record(self.policy) else None
-        tokens = sample_tokens(self.policy, count, self._generator, record)
+        record = StepRecord(self.policy) if can_record(self.policy) else None
+        tokens = sample_tokens(self.policy, count, self._generator, record, self._fold())
         self._sampled_tokens = None if record is None else (tokens, record)
         return tokens
 

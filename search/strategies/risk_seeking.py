@@ -126,22 +126,25 @@ class RiskSeeking:
         self, steps: Steps, advantages: Tensor, quantile: float, count: int, distinct: float
     ) -> dict[str, float]:
         """One update on the kept samples of a batch of `count`, of which a share is distinct."""
-        options, learner = self._options, self._learner
-        score = learner.score(steps)
-        summed_entropy = entropy(score.entropies, steps.is_token)
-        loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * summed_entropy
-        if self._queue_weight:
-            queued = learner.score(learner.record(self._queue.sequences)).log_probs
-            loss = loss + self._queue_weight * priority_queue_loss(queued)
-        if loss.requires_grad:
-            learner.descend(loss)
+        options, learner, kept = self._options, self._learner, len(advantages)
+        queue = self._queue.sequences if self._queue_weight else ()
+        all_steps = learner.join(steps, queue)
+        score, is_token = learner.look(all_steps), all_steps.is_token
+        nats = float(entropy(score.entropies[:kept], is_token[:kept]))
+        loss = float(risk_seeking_loss(score.log_probs[:kept], advantages)) - options.entropy_weight * nats
+        shares = -advantages / kept  # derivatives of the loss by the log-probabilities of the sequences
+        if queue:
+            loss += self._queue_weight * float(priority_queue_loss(score.log_probs[kept:]))
+            shares = torch.cat((shares, shares.new_full((len(queue),), -self._queue_weight / len(queue))))
+        by_entropies = is_token * (-options.entropy_weight / kept)
+        by_entropies[kept:] = 0
+        learner.descend_along(is_token * shares[:, None], by_entropies)
         self._told += count
-        nats = float(summed_entropy.detach())
         if self._watch.has_collapsed_to(distinct, nats, self._told):
             learner.restart()
         return {
-            "loss": float(loss.detach()),
-            "entropy": nats * len(advantages) / max(int(steps.lengths.sum()), 1),
+            "loss": loss,
+            "entropy": nats * kept / max(int(steps.lengths.sum()), 1),
             "quantile": quantile,
             "restarts": float(self._watch.restarts),
         }

@@ -60,7 +60,7 @@ def test_the_same_generator_state_gives_the_same_sample() -> None:
 @pytest.mark.parametrize("preset", ["small", "dso"])
 def test_the_record_is_what_replaying_gives(preset: str) -> None:
     policy = make_policy(make_space(TREES, 40), preset, shake=1.0)
-    record = StepRecord(policy, 80)
+    record = StepRecord(policy)
     tokens = sample_tokens(policy, 80, torch.Generator().manual_seed(4), record)
     chosen = [3, 70, 11, 12]
     found = record.steps(tokens, chosen)
