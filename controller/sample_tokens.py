@@ -2,8 +2,7 @@
 
 `sample_rollout` keeps distributions of all sequences to the end of the longest. Here sequences leave the batch soon
 after they end, those that begin alike go through the network together, and its step is few calls into memory of its
-own. Nothing is kept but tokens and, for the
-few that teach, what the network saw (`StepRecord`).
+own. Nothing is kept but tokens and, for the few that teach, what the network saw (`StepRecord`).
 
 All squashing is by one function, as in `dslc.controller.network`.
 """
@@ -202,8 +201,7 @@ class _Network:
         self._parts = self._gates.chunk(4, 1)
 
     def step(self, features: NDArray[np.int32], position: int, rows: NDArray[np.int32]) -> Float[Tensor, "batch token"]:
-        """Logits of the next step, -inf where the rows of the policy's mask allow nothing and
-        behind the last token."""
+        """Logits of the next step, -inf where the rows of the policy's mask allow nothing and behind the last token."""
         gates = self._gates
         for number, (strides, table) in enumerate(self._tables):
             ids = sum(features[:, feature] * stride for feature, stride in strides)
