@@ -104,11 +104,11 @@ class RecurrentPolicy(nn.Module):
         self.lstm = nn.LSTM(preset.embedding_size, preset.hidden_size, preset.num_layers)
         self.output = nn.Linear(preset.hidden_size, width)
         self.heads = PolicyHeads(automaton.heads, preset)
+        self._initialise(torch.Generator().manual_seed(seed))
+        self.to(device)
         self.network_parameters = (self.embedding, self.position, *self.lstm.parameters(), *self.output.parameters())
         """All weights but those of heads, in the order of `fold_weights`; listed once, since listing takes as long as a
         step of the network."""
-        self._initialise(torch.Generator().manual_seed(seed))
-        self.to(device)
         is_cpu = torch.device(device).type == "cpu"
         self._states = self._unroll() if is_cpu else None
         self._tables = None if is_cpu else AutomatonTensors.from_automaton(automaton, device)

@@ -91,6 +91,8 @@ def sample_tokens(
     """
     automaton = policy.automaton
     out = np.full((policy.budget, count), automaton.pad_id, np.int16)
+    if not count:
+        return np.ascontiguousarray(out.T)
     if not can_record(policy):
         tokens = sample_rollout(policy, count, generator).tokens.t().cpu().numpy()
         out[: len(tokens)] = tokens

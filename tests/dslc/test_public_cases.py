@@ -103,7 +103,7 @@ def test_nested_optionals() -> None:
     begin = time.thread_time()
     space = dslc.compile_text(text)
     count = space.count()
-    assert time.thread_time() - begin < 1
+    assert time.thread_time() - begin < 10  # a hang; it takes 0.1 s
     assert (count, space.count_unit) == (2**20 + 1, "sentences")
     assert count == 1_048_577
 
@@ -113,7 +113,7 @@ def test_a_repetition_whose_body_can_be_empty() -> None:
     text = '//! max_tokens 150\nstart: ("a"?)~1..99\n'
     begin = time.thread_time()
     witness, drawn = two_trees(text)
-    assert time.thread_time() - begin < 2
+    assert time.thread_time() - begin < 10  # a hang; it takes 1 s
     assert witness in ("", "the empty text", "a")
     assert "~1..99" in drawn
     assert len(dslc.compile_text(text).vocabulary) <= 4
