@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+
+from dslc.search.store import connect_for_reading
 
 LAST = 50
 """Samples at the end of a run whose mean is compared with the control's."""
@@ -19,7 +20,7 @@ def read_rewards(run: Path) -> tuple[list[float], list[float]]:
     """Rewards of the strategy's samples and of the control's, in order; a failed child counts as the task's floor."""
     floor = json.loads((run / "run.json").read_bytes())["task"]["floor"]
     assert floor is not None, f"the task of {run} names no floor, so its failed children have no value"
-    with closing(sqlite3.connect(f"file:{run / 'samples.sqlite'}?mode=ro", uri=True)) as connection:
+    with closing(connect_for_reading(run)) as connection:  # which shows samples that were recorded as populations too
         rows = connection.execute(
             "SELECT s.origin, coalesce(e.reward, ?) FROM samples s "
             "JOIN evaluations e USING (program_hash) ORDER BY s.id",
