@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from dslc.automaton.cuttings import Cuttings, Indices, join_cuttings
 from dslc.automaton.variation_batch import BatchVariation, Sentences
 from dslc.search.members import Members
+from dslc.search.outcome import ORIGINS
 from dslc.search.row_hash import RowHash
+from dslc.space import Space
 
 POOL = 4096
 """Sentences drawn at random at a time, of which parts are donors of mutations."""
 POOL_USES = 8
 """Times that a sentence of the pool is used on average before the pool is drawn anew."""
-MUTATION, CROSSOVER = 2, 3
-"""Origins of children by number, see `dslc.search.outcome.ORIGINS`."""
+MUTATION, CROSSOVER = ORIGINS.index("mutation"), ORIGINS.index("crossover")
 
 
 class Plan(NamedTuple):
@@ -165,3 +166,9 @@ class Breeder:
         self._take_in(Sentences(*state["members"].numpy()), state["rewards"].numpy())
         if "pool" in state:
             self._put_pool(Sentences(*state["pool"].numpy()))
+
+
+def draw_even(space: Space, variation: BatchVariation, count: int) -> Sentences:
+    """Random sentences of a space, lengths evenly, by the variation's generator."""
+    seed = int(variation.generator.integers(1 << 62))
+    return variation.trace(space.sample_tokens(count, seed=seed, lengths="even"))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dslc.search.fit_arrays import FitArrays
-from dslc.search.outcome import Strategy
+from dslc.search.outcome import ORIGINS, Strategy
 from dslc.search.row_hash import RowHash
 from dslc.search.rows import pad_rows
 from dslc.space import Space
@@ -108,7 +108,7 @@ def search_arrays(
             candidates = strategy.ask(count)
             tokens = pad_rows([candidate.tokens for candidate in candidates], pad)
             rewards = memory.score(tokens)
-            origins = np.array([_ORIGINS[candidate.origin] for candidate in candidates], np.uint8)
+            origins = np.array([ORIGINS.index(candidate.origin) for candidate in candidates], np.uint8)
             strategy.tell(list(zip(candidates, rewards.tolist(), strict=True)))
         told += len(tokens)
         if recorder is not None:
@@ -123,9 +123,6 @@ def search_arrays(
                 if is_solution(sentence):
                     return ArrayResult(told, memory.distinct, float(rewards[row]), sentence, True)
     return ArrayResult(told, memory.distinct, best_reward, best, False)
-
-
-_ORIGINS = {"policy": 0, "uniform": 1, "mutation": 2, "crossover": 3}
 
 
 def _sentence(row: Tokens, pad: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dslc.automaton.cuttings import Cuttings, Indices, join_cuttings
 from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
-from dslc.search.outcome import ORIGINS
+from dslc.search.breeder import CROSSOVER, MUTATION, POOL, POOL_USES, draw_even
 from dslc.search.row_hash import RowHash
 from dslc.search.strategies.population import EvolutionParts
 from dslc.space import Space
@@ -20,11 +20,6 @@ SPARE = 1.75
 """Children planned for each that is missing, since some cannot be made at the place drawn."""
 MOST_ROUNDS = 4
 """Rounds of breeding for one batch."""
-POOL = 4096
-"""Sentences drawn at random at a time, of which parts are donors of mutations."""
-POOL_USES = 8
-"""Times that a sentence of the pool is used on average before the pool is drawn anew."""
-MUTATION, CROSSOVER = ORIGINS.index("mutation"), ORIGINS.index("crossover")
 
 
 class ArrayPopulation:
@@ -170,9 +165,7 @@ class ArrayPopulation:
     def _draw_pool(self, count: int) -> Indices:
         """Random sentences, lengths evenly."""
         if self._pool_uses is None or self._pool_uses > POOL_USES:
-            seed = int(self._generator.integers(1 << 62))
-            drawn = self._space.sample_tokens(POOL, seed=seed, lengths="even")
-            self._put(self._first_pooled, self._variation.trace(drawn))
+            self._put(self._first_pooled, draw_even(self._space, self._variation, POOL))
             self._pool_uses = 0.0
         self._pool_uses += count / POOL
         return self._first_pooled + self._generator.integers(POOL, size=count)

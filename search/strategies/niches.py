@@ -7,22 +7,22 @@ For spaces whose programs cost microseconds: batches of hundreds, no object a se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dslc.automaton.uniform import Lengths
 from dslc.automaton.variation_batch import BatchVariation, Sentences, join_sentences
 from dslc.controller.sample_tokens import sample_tokens
 from dslc.diagnostics import Code, Diagnostic, DslcError, Severity
-from dslc.search.breeder import CROSSOVER, MUTATION, Breeder
+from dslc.search.breeder import CROSSOVER, MUTATION, Breeder, draw_even
 from dslc.search.fit_arrays import FitArrays
 from dslc.search.key_set import KeySet
 from dslc.search.known_parts import PART_NAMES
 from dslc.search.losses import entropy, keep_best, risk_seeking_loss
-from dslc.search.outcome import Candidate
+from dslc.search.outcome import ORIGINS, Candidate
 from dslc.search.row_hash import RowHash
 from dslc.search.rows import unpad_rows
 from dslc.search.semantic_variation import SemanticVariation
@@ -35,8 +35,6 @@ SPARE = 2.0
 """Children made for each that is missing, since many are over the budget or known already."""
 MOST_ROUNDS = 6
 """Rounds of breeding for one batch, where many children are known already."""
-ORIGINS = ("policy", "uniform", "mutation", "crossover")
-"""Origins of sentences by number."""
 
 
 class Niches:
@@ -80,6 +78,7 @@ class Niches:
         self._learner = make_learner(space, options, self.name, seed, device) if options.has_policy else None
         self._torch_generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
         self._watch = CollapseWatch(space, options, evaluations, batch)
+        self._draw_even = partial(draw_even, space, self._variation)
         weights = np.array([getattr(options, way) for way in WAYS])
         self._breeder = Breeder(
             self._variation,
@@ -189,11 +188,6 @@ class Niches:
         """Origin of each sentence of the last `ask_tokens`, as its place in ORIGINS."""
         return self._origins
 
-    def _draw_even(self, count: int) -> Sentences:
-        lengths: Lengths = "even"
-        seed = int(self._generator.integers(1 << 62))
-        return self._variation.trace(self._space.sample_tokens(count, seed=seed, lengths=lengths))
-
     def _keep_new(self, sentences: Sentences, limit: int) -> Sentences:
         """The first ones that were never proposed; from now on they were."""
         return sentences.take(self._seen.add_new(self._hash.keys(sentences.tokens), limit))
@@ -248,13 +242,9 @@ class Niches:
 
     def ask(self, count: int) -> list[Candidate]:
         """As `ask_tokens`, an object a sentence."""
-        pad = len(self._space.vocabulary)
-        rows = self.ask_tokens(count).tolist()
+        sentences = unpad_rows(self.ask_tokens(count), len(self._space.vocabulary))
         origins = [ORIGINS[origin] for origin in self._origins.tolist()]
-        return [
-            Candidate(tuple(token for token in row if token != pad), None, origin)
-            for row, origin in zip(rows, origins, strict=True)
-        ]
+        return [Candidate(sentence, None, origin) for sentence, origin in zip(sentences, origins, strict=True)]
 
     def tell(self, results: Sequence[tuple[Candidate, float]]) -> dict[str, float]:
         """As `tell_rewards`."""

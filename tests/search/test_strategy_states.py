@@ -50,6 +50,14 @@ def through_files(state: Mapping[str, Any]) -> dict[str, Any]:
     return {**load(save(tensors)), **json.loads(json.dumps(values))} if tensors else json.loads(json.dumps(values))
 
 
+def saved_twin(strategy: Strategy, name: str, options: Mapping[str, Any], space: Space) -> Strategy:
+    """Another one that goes on from its saved state."""
+    state = through_files(strategy.state_dict())
+    twin = fresh(name, options, seed=99, space=space)
+    twin.load_state_dict(state)
+    return twin
+
+
 def run(
     name: str, options: Mapping[str, Any], stop_after: set[int], stop_between: set[int], space: Space = SPACE
 ) -> list[Any]:
@@ -58,15 +66,11 @@ def run(
     for batch in range(BATCHES):
         candidates = strategy.ask(7)
         if batch in stop_between:
-            state = through_files(strategy.state_dict())
-            strategy = fresh(name, options, seed=99, space=space)
-            strategy.load_state_dict(state)
+            strategy = saved_twin(strategy, name, options, space)
         figures = strategy.tell([(candidate, reward(candidate)) for candidate in candidates])
         seen.append((candidates, figures))
         if batch in stop_after:
-            state = through_files(strategy.state_dict())
-            strategy = fresh(name, options, seed=99, space=space)
-            strategy.load_state_dict(state)
+            strategy = saved_twin(strategy, name, options, space)
     return seen
 
 
@@ -120,9 +124,7 @@ def run_arrays(name: str, options: Mapping[str, Any], stops: set[tuple[int, str]
                 rewards = [reward(Candidate(sentence)) for sentence in seen[-1][0]]
                 seen.append(strategy.tell_rewards(np.array(rewards)))
             if (batch, moment) in stops:
-                state = through_files(strategy.state_dict())
-                strategy = fresh(name, options, seed=99, space=space)
-                strategy.load_state_dict(state)
+                strategy = saved_twin(strategy, name, options, space)
     return seen
 
 
