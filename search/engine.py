@@ -129,7 +129,10 @@ class Engine:
         return [control_candidate(self.space, config.seed, index) for index in range(counters.control, due)]
 
     def _evaluate(self, own: Sequence[Candidate], control: Sequence[Candidate]) -> list[Outcome]:
-        """Outcomes of all candidates, in order; each is recorded as soon as it and those before it are known."""
+        """Outcomes of all candidates, in order; each is recorded as soon as it and those before it are known.
+
+        With halving their rewards are what full training is expected to give.
+        """
         samples, jobs = self._plan([*own, *control])
         executions = iter(self.executor.run_jobs([job for job in jobs if not self.ledger.recall(job)]))
         outcomes = []
@@ -151,7 +154,8 @@ class Engine:
         self._note_trained(jobs, 0)
         while promotions := self.halving.promotions():
             self._train_longer(promotions)
-        return [self.ledger.outcome_by_hash[sample.program_hash] for sample in samples]
+        hashes = [sample.program_hash for sample in samples]
+        return [replace(self.ledger.outcome_by_hash[h], reward=self.halving.expect(h)) for h in hashes]
 
     def _train_longer(self, promotions: Sequence[Promotion]) -> None:
         """Train programs on the rungs that they have earned."""

@@ -1,4 +1,4 @@
-"""Successive halving: who is promoted, against the definition; what the median rule stops; the same after a reload."""
+"""Successive halving: who is promoted, against the definition; what is stopped early; the same after a reload."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import math
 import random
 from fractions import Fraction
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dslc.search.halving import FEWEST_CURVES, Halving, Promotion, Reporter
+from dslc.search.halving import BEST_SHARE, FEWEST_BEST, Halving, Promotion, Reporter
 
 RUNGS = (1 / 9, 1 / 3, 1.0)
 REWARDS = st.lists(st.one_of(st.none(), st.integers(0, 5).map(float)), max_size=60)
@@ -92,18 +94,50 @@ def test_the_best_is_trained_in_full_in_the_end() -> None:
     assert halving.last_promotion() is None
 
 
-def test_training_that_goes_worse_than_most_is_stopped() -> None:
+def test_training_that_goes_worse_than_all_of_the_best_is_stopped() -> None:
     halving = Halving(RUNGS)
-    for number in range(FEWEST_CURVES - 1):
-        halving.note(f"p{number}", 1, 0.5, {step: float(number + step) for step in range(4)})
-    assert halving.cutoffs(1) == {}
-    halving.note("last", 1, 0.5, {0: 6.0, 1: 0.0, 2: 0.0, 3: 0.0})
-    assert halving.cutoffs(1) == {2: 4.0, 3: 5.0}, "medians of the best values so far, in the second half"
+    count = BEST_SHARE * FEWEST_BEST
+    for number in range(count - 1):  # the larger the number, the worse the end and the better the beginning
+        halving.note(f"p{number}", 1, -float(number), {step: float(number + step) for step in range(4)})
+    assert halving.cutoffs(1) == {}, "too few to say who is best"
+    halving.note("best", 1, 1.0, {0: 6.0, 1: 0.0, 2: 0.0, 3: 0.0})
+    assert halving.cutoffs(1) == {2: 2.0, 3: 3.0}, "the worst of p0, p1 and the best, best values so far, second half"
     assert halving.cutoffs(0) == {}
     reporter = Reporter(halving.cutoffs(1))
     assert reporter(0, -9.0), "in the first half nothing is stopped"
-    assert reporter(2, 4.0)
-    assert not reporter(3, 3.5)
+    assert reporter(2, 2.0)
+    assert not reporter(3, 2.5)
     assert reporter(4, 0.0), "nothing is known of this step"
-    assert reporter.curve == {0: -9.0, 2: 4.0, 3: 3.5, 4: 0.0}
+    assert reporter.curve == {0: -9.0, 2: 2.0, 3: 2.5, 4: 0.0}
     assert Reporter({})(0, -1e9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=12), st.floats(0, 1))
+def test_what_is_expected_lies_on_the_line_of_least_squares(pairs: list[tuple[float, float]], reward: float) -> None:
+    halving = Halving((1 / 3, 1.0))
+    for number, (before, after) in enumerate(pairs):
+        halving.note(f"p{number}", 0, before, {})
+        halving.note(f"p{number}", 1, after, {})
+        assert halving.expect(f"p{number}") == after, "who has been trained in full has what that gave"
+    halving.note("new", 0, reward, {})
+    halving.note("failed", 0, None, {})
+    found = halving.expect("new")
+    assert found is not None
+    assert halving.expect("failed") is None
+    x, y = (np.array(values) for values in zip(*pairs, strict=True))
+    if np.ptp(x) < 1e-3:  # no line
+        assert min(y) - 1 <= found <= max(y) + 1
+        return
+    slope = np.polyfit(x, y, 1)[0]
+    assert found == pytest.approx(y.mean() + np.clip(slope, 0, 1) * (reward - x.mean()), abs=1e-6)
+
+
+def test_what_is_expected_is_level_while_little_is_known() -> None:
+    halving = Halving(RUNGS)
+    halving.note("a", 0, 0.2, {})
+    assert halving.expect("a") == 0.2, "nobody has been trained longer"
+    halving.note("b", 0, 0.7, {})
+    halving.note("b", 1, 0.9, {})
+    assert [halving.expect(name) for name in "ab"] == [0.9, 0.9]
+    halving.note("b", 2, 0.95, {})
+    assert [halving.expect(name) for name in "ab"] == [0.95, 0.95]
