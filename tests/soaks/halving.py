@@ -24,6 +24,8 @@ EPOCHS = 9
 """Of full training; the shares of halving are 1, 3 and 9 of them."""
 RETRAININGS = 3
 """Fresh seeds that the best program of each run is trained with again, in full."""
+ROUNDING = 1e-12
+"""Means of as many right images differ by it."""
 MOST_COST = 0.5
 """Share of the full run's CPU time that halving may take."""
 
@@ -53,7 +55,7 @@ def soak_halving(count: int) -> str:
         f"accuracy of the best, retrained with {RETRAININGS} seeds: {means['halving']:.4f} with halving, "
         f"{means['full']:.4f} in full, at {share:.2f} of the CPU time"
     )
-    assert means["halving"] >= means["full"], figures
+    assert means["halving"] >= means["full"] - ROUNDING, figures
     assert share <= MOST_COST, figures
     return figures
 
