@@ -10,9 +10,11 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from dslc.controller.masking import masked_divergence, masked_entropy, masked_log_softmax
-from dslc.controller.network import FoldedWeights, Tape, tell_apart
+from dslc.controller.network import DistinctInputs, FoldedWeights, tell_apart
+from dslc.controller.paths import find_paths
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
+from dslc.controller.tape import NodeTape, RowTape
 from dslc.controller.teacher_forcing import RecordedSteps, follow_steps
 from dslc.controller.tracking import make_tracker
 from dslc.controller.walks import TableWalk, start_walk
@@ -64,7 +66,7 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
         generator: On the policy's device; all randomness comes from it.
     """
     weights = policy.fold()
-    tape = Tape(weights, policy.budget, batch_size, is_rolling=True)
+    tape = RowTape(weights, policy.budget, batch_size, is_rolling=True)
     steps, parts = sample_steps(policy, batch_size, generator, weights, tape)
     time = steps.tokens.shape[1]
     if not time:
@@ -82,7 +84,7 @@ def sample_steps(
     batch_size: int,
     generator: torch.Generator,
     weights: FoldedWeights,
-    tape: Tape,
+    tape: RowTape,
     along: Sequence[Sequence[int]] = (),
 ) -> tuple[Steps, list[Float[Tensor, "_ batch token"]]]:
     """As `sample_rollout`, with the network's way written on the tape.
@@ -100,8 +102,8 @@ def sample_steps(
         -inf where one is not allowed.
     """
     pad_id, budget = policy.automaton.pad_id, policy.budget
-    walk = start_walk(policy, weights, tape.rows)
     tokens = torch.full((budget, tape.rows), pad_id, dtype=torch.int32, device=policy.device)
+    walk = start_walk(policy, weights, tokens)
     for row, sequence in enumerate(along, start=batch_size):
         tokens[: len(sequence), row] = torch.tensor(sequence, dtype=torch.int32)
     drawer = TokenDrawer(weights.bias, batch_size)
@@ -112,21 +114,20 @@ def sample_steps(
             break
         done = min(start + CHECK_EVERY, budget)
         draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
-        taken, to_draw = tokens[start:done].unbind(0), tokens[start:done, :batch_size, None].unbind(0)
+        to_draw = tokens[start:done, :batch_size, None].unbind(0)
         all_logits = []
-        for position, token, drawn, draw in zip(range(start, done), taken, to_draw, draws, strict=True):
-            logits = tape.all_logits[position]
+        for position, drawn, draw in zip(range(start, done), to_draw, draws, strict=True):
+            gates, logits = tape.open(position)
             own = logits[:batch_size] if along else logits
-            walk.begin(position, tape.lowest_gates[position], logits)
-            tape.step(weights, position)
-            walk.restrict(logits, tape.states[position])
+            walk.begin(position, gates, logits)
+            walk.restrict(logits, tape.step(weights, position))
             drawer.draw(torch.softmax(own, -1), draw, drawn)
-            walk.advance(token)
+            walk.advance(position)
             all_logits.append(logits.clone() if tape.is_rolling else logits)
         # What needs no recurrence is done for many steps at once.
         log_probs.append(torch.log_softmax(torch.stack(all_logits), -1))
     assert walk.are_done(), "the mask let a sequence pass its budget unfinished"
-    return walk.gather(tokens[:done]), log_probs
+    return walk.gather(), log_probs
 
 
 def sum_log_probs(steps: Steps, parts: Sequence[Float[Tensor, "_ batch token"]]) -> list[float]:
@@ -207,12 +208,11 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     padded = [[*sequence, *[pad_id] * (longest - len(sequence))] for sequence in sequences]
     columns = torch.tensor(padded, dtype=torch.int32, device=policy.device).view(len(padded), longest).t().contiguous()
     if policy.states is not None:
-        walk = TableWalk(policy, None, len(padded))
-        for position, column in enumerate(columns):
-            walk.look(position)
-            walk.advance(column)
+        walk = TableWalk(policy, None, columns)
+        for position in range(longest):
+            walk.advance(position)
         assert walk.are_done(), "a replayed sequence is not a whole sentence"
-        return walk.gather(columns)
+        return walk.gather()
     runtime = policy.make_runtime(len(padded))
     previous = torch.full((len(padded),), pad_id, dtype=torch.int32, device=policy.device)
     inputs, rows = [], []
@@ -260,24 +260,50 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
 
 def read_steps(policy: RecurrentPolicy, steps: Steps) -> RecordedSteps:
     """Recorded steps as the hand-written pass reads them."""
-    tokens = steps.tokens.t().to(torch.int64).contiguous()
-    starts = policy.blocked_logits.index_select(0, steps.rows.t().reshape(-1)).view(*steps.rows.t().shape, -1)
-    if steps.allowed is not None:
-        starts.masked_fill_(~steps.allowed.transpose(0, 1), -torch.inf)
+    paths = find_paths(steps.tokens.t().numpy(), policy.automaton.pad_id)
+    inputs, place, rows, allowed = _pick_steps(policy, steps, paths.picked)
+    cells = paths.nodes * (policy.automaton.num_tokens + 1) + steps.tokens.t()
+    return RecordedSteps(inputs, place, policy.blocked_logits, rows, allowed, paths, cells)
+
+
+@torch.no_grad()
+def walk_again(policy: RecurrentPolicy, steps: Steps, weights: FoldedWeights, tape: RowTape) -> None:
+    """Write recorded steps on a tape as they were written when they were sampled, to the last bit."""
+    batch, time = steps.tokens.shape
+    inputs, place, rows, allowed = _pick_steps(policy, steps, torch.arange(time * batch))
+    all_gates = inputs.fold(weights).index_select(0, place)
+    all_logits = (policy.blocked_logits + weights.bias).index_select(0, rows)
+    if allowed is not None:
+        all_logits.masked_fill_(~allowed, -torch.inf)
+    for t, (its_gates, its_logits) in enumerate(
+        zip(all_gates.view(time, batch, -1), all_logits.view(time, batch, -1), strict=True)
+    ):
+        gates, logits = tape.open(t)
+        gates.copy_(its_gates)
+        logits.copy_(its_logits)
+        tape.step(weights, t)
+
+
+def _pick_steps(
+    policy: RecurrentPolicy, steps: Steps, picked: Int64[Tensor, "node"]
+) -> tuple[DistinctInputs, Tensor, Tensor, Tensor | None]:
+    """Of some steps, position * batch + sequence: inputs, which of them each has, row of the mask, and what counters
+    allow."""
+
+    def pick(part: Tensor) -> Tensor:
+        return part.transpose(0, 1).flatten(0, 1).index_select(0, picked)
+
+    rows, allowed = pick(steps.rows), None if steps.allowed is None else pick(steps.allowed)
     if policy.states is not None and steps.states is not None:
-        place = steps.states.t().reshape(-1)
-        return RecordedSteps(policy.states.inputs, place, starts, tokens)
-    distinct, place = tell_apart(
-        policy.feature_ids(steps.inputs.transpose(0, 1)), policy.feature_sizes, len(policy.position)
-    )
-    return RecordedSteps(distinct, place, starts, tokens)
+        return policy.states.inputs, pick(steps.states), rows, allowed
+    ids, positions = policy.feature_ids(pick(steps.inputs)), picked // max(len(steps.tokens), 1)
+    inputs, place = tell_apart(ids, positions, policy.feature_sizes, len(policy.position))
+    return inputs, place, rows, allowed
 
 
 def _score_by_hand(policy: RecurrentPolicy, steps: Steps) -> Score:
     """The same by the hand-written pass, several times cheaper on a CPU."""
-    weights = policy.fold()
-    batch, time = steps.tokens.shape
-    tape = Tape(weights, time, batch, has_gradients=torch.is_grad_enabled())
-    recorded = read_steps(policy, steps)
+    weights, recorded = policy.fold(), read_steps(policy, steps)
+    tape = NodeTape(weights, len(recorded.rows))
     chosen, entropies = follow_steps(recorded, policy.network_parameters, weights, tape)
     return Score(chosen.t(), entropies.t())

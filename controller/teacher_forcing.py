@@ -1,7 +1,7 @@
 """Log-probabilities and entropies of recorded steps, once differentiable: what every update of a search costs.
 
-Autograd knows nothing of the network here. It is told the gradient of the whole pass, which `dslc.controller.network`
-has written out. There is no second derivative; `RecurrentPolicy.forward` has one.
+Autograd knows nothing of the network here. It is told the gradient of the whole pass, which
+`dslc.controller.backward_pass` has written out. There is no second derivative; `RecurrentPolicy.forward` has one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
-from dslc.controller.network import DistinctInputs, FoldedWeights, Tape, differentiate
+from dslc.controller.backward_pass import differentiate
+from dslc.controller.network import DistinctInputs, FoldedWeights
+from dslc.controller.paths import Paths
+from dslc.controller.tape import NodeTape
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,26 @@ class RecordedSteps:
     """What the pass reads besides weights; time is the first axis."""
 
     inputs: DistinctInputs
-    place: Int64[Tensor, "row"]
-    """Which of them each step has."""
-    starts: Float[Tensor, "time batch token"]
+    place: Int64[Tensor, "node"]
+    """Which of them each node has."""
+    table: Float[Tensor, "mask_row token"]
     """Logits to which those of the network are added, -inf where a token is not allowed."""
-    tokens: Int64[Tensor, "time batch"]
+    rows: Int32[Tensor, "node"]
+    """Of the table."""
+    allowed: Bool[Tensor, "node token"] | None
+    """What counters allow too, where the space has some."""
+    paths: Paths
+    cells: Int64[Tensor, "time batch"]
+    """Of each token its place in a table [node, token], laid out flat."""
+
+    def write(self, weights: FoldedWeights, tape: NodeTape) -> None:
+        """Let the network go through them."""
+        count = len(self.rows)
+        torch.index_select(self.inputs.fold(weights), 0, self.place, out=tape.gates[0][:count])
+        torch.index_select(self.table + weights.bias, 0, self.rows, out=tape.logits[:count])
+        if self.allowed is not None:
+            tape.logits[:count].masked_fill_(~self.allowed, -torch.inf)
+        tape.follow(weights, self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +55,14 @@ class ScoredSteps:
     """Log-probabilities of the tokens, in nats."""
     entropies: Float[Tensor, "time batch"]
     """Of the distributions, in nats."""
-    probs: Float[Tensor, "row token"]
-    surprises: Float[Tensor, "row token"]
+    probs: Float[Tensor, "node token"]
+    surprises: Float[Tensor, "node token"]
     """-p log p, 0 where p is."""
+    certainties: Float[Tensor, "node"]
+    """Of the distributions minus the entropies."""
     recorded: RecordedSteps
     weights: FoldedWeights
-    tape: Tape
+    tape: NodeTape
     version: int
     """Of the tape."""
 
@@ -51,18 +71,22 @@ class ScoredSteps:
     ) -> list[Tensor]:
         """Gradients by all weights, in the order of `fold_weights`, from those by the two figures."""
         assert self.version == self.tape.version, "the tape has been written on again"
-        by_log_prob, by_entropy = (each.reshape(-1, 1) for each in (by_chosen, by_entropies))
+        recorded, count = self.recorded, len(self.probs)
+        nodes, shares = recorded.paths.nodes.view(-1), by_chosen.reshape(-1)
+        by_log_prob, by_entropy = (
+            self.probs.new_zeros(count).index_add_(0, nodes, each.reshape(-1))[:, None]
+            for each in (by_chosen, by_entropies)
+        )
         # d log p_k / d z_j = [j = k] - p_j, and d H / d z_j = -p_j (log p_j + H).
         by_logits = self.surprises * by_entropy
-        by_logits.addcmul_(self.probs, by_log_prob + by_entropy * self.entropies.view(-1, 1), value=-1)
-        by_logits.scatter_add_(1, self.recorded.tokens.view(-1, 1), by_log_prob)
-        inputs, place, time = self.recorded.inputs, self.recorded.place, len(self.chosen)
-        return differentiate(self.tape, self.weights, inputs, place, by_logits, time)
+        by_logits.addcmul_(self.probs, by_log_prob - by_entropy * self.certainties[:, None], value=-1)
+        by_logits.view(-1).index_add_(0, recorded.cells.view(-1), shares)
+        return differentiate(self.tape, self.weights, recorded.inputs, recorded.place, by_logits, recorded.paths)
 
 
 @torch.no_grad()
 def score_steps(
-    recorded: RecordedSteps, weights: FoldedWeights, tape: Tape, *, is_written: bool = False
+    recorded: RecordedSteps, weights: FoldedWeights, tape: NodeTape, *, is_written: bool = False
 ) -> ScoredSteps:
     """Log-probabilities of the recorded tokens and entropies of the distributions.
 
@@ -70,30 +94,28 @@ def score_steps(
         recorded: The steps.
         weights: The policy's.
         tape: Where the network's way is written.
-        is_written: It is there already: these steps were sampled on this tape with these weights.
+        is_written: It is there already, with these weights.
     """
-    time, batch = recorded.tokens.shape
-    assert (tape.rows, tape.time >= time, tape.is_rolling) == (batch, True, False), "the tape is of another batch"
+    paths = recorded.paths
+    assert tape.num_nodes >= len(recorded.rows), "the tape is of a smaller batch"
     if not is_written:
-        torch.index_select(recorded.inputs.fold(weights), 0, recorded.place, out=tape.gates[0][:time].flatten(0, 1))
-        torch.add(recorded.starts, weights.bias, out=tape.logits[:time])
-        for t in range(time):
-            tape.step(weights, t)
-    tape.version += 1
-    log_probs = torch.log_softmax(tape.logits[:time].view(time * batch, -1), -1)
-    chosen = log_probs.gather(1, recorded.tokens.view(-1, 1)).view(time, batch)
+        recorded.write(weights, tape)
+    log_probs = torch.log_softmax(tape.logits[: len(recorded.rows)], -1)
+    chosen = log_probs.view(-1).take(recorded.cells)
     probs = log_probs.exp()
     # -p log p, as torch.special.entr gives it in ten times the time; finite where p is 0.
     surprises = log_probs.clamp_(min=torch.finfo(log_probs.dtype).min).mul_(probs).neg_()
-    entropies = surprises.sum(-1).view(time, batch)
-    return ScoredSteps(chosen, entropies, probs, surprises, recorded, weights, tape, tape.version)
+    entropies = surprises.sum(-1)
+    return ScoredSteps(
+        chosen, entropies.take(paths.nodes), probs, surprises, -entropies, recorded, weights, tape, tape.version
+    )
 
 
 def follow_steps(
     recorded: RecordedSteps,
     parameters: Sequence[Tensor],
     weights: FoldedWeights,
-    tape: Tape,
+    tape: NodeTape,
     *,
     is_written: bool = False,
 ) -> tuple[Float[Tensor, "time batch"], Float[Tensor, "time batch"]]:
@@ -108,7 +130,7 @@ class _Pass(torch.autograd.Function):
         ctx: Any,
         recorded: RecordedSteps,
         weights: FoldedWeights,
-        tape: Tape,
+        tape: NodeTape,
         is_written: bool,
         *parameters: Tensor,  # noqa: ARG004
     ) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int32
 from torch import Tensor
 
 from dslc.controller.heads import HeadStepper
@@ -20,8 +20,10 @@ from dslc.controller.steps import Steps, gather_steps
 class RuntimeWalk:
     """Sequences in step through the policy's runtime, with its heads and counters."""
 
-    def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights, rows: int) -> None:
-        self._policy, self._weights = policy, weights
+    def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights, tokens: Int32[Tensor, "time batch"]) -> None:
+        """See `TableWalk`."""
+        rows = tokens.shape[1]
+        self._policy, self._weights, self._tokens = policy, weights, tokens
         self._runtime = policy.make_runtime(rows)
         self._starts = policy.blocked_logits + weights.bias
         self._heads = None
@@ -54,8 +56,9 @@ class RuntimeWalk:
             self._masks.append(self._runtime.mask().clone())
             logits.masked_fill_(~self._masks[-1], -torch.inf)
 
-    def advance(self, tokens: Int32[Tensor, "batch"]) -> None:
-        """Take an allowed token in every sequence, the padding id behind its end."""
+    def advance(self, position: int) -> None:
+        """Take the tokens of this position, an allowed one in every sequence, the padding id behind its end."""
+        tokens = self._tokens[position]
         self._runtime.advance(tokens)
         if self._heads is not None:
             self._heads.tracker.advance(tokens)
@@ -65,8 +68,9 @@ class RuntimeWalk:
         """Whether all sequences are finished."""
         return bool(self._runtime.is_done().all())
 
-    def gather(self, tokens: Int32[Tensor, "time batch"]) -> Steps:
+    def gather(self) -> Steps:
         """All steps so far, cut after the longest sequence."""
+        tokens = self._tokens[: len(self._rows)]
         parts = (list(tokens), self._inputs, self._rows, self._masks, self._finished)
         return gather_steps(self._policy, *parts, batch_size=tokens.shape[1])
 
@@ -74,51 +78,53 @@ class RuntimeWalk:
 class TableWalk:
     """Sequences in step through the table of an unrolled automaton: a state is a row of every table."""
 
-    def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights | None, rows: int) -> None:
-        """Without weights it can `look` and `advance`."""
+    def __init__(
+        self, policy: RecurrentPolicy, weights: FoldedWeights | None, tokens: Int32[Tensor, "time batch"]
+    ) -> None:
+        """Nothing taken yet.
+
+        Args:
+            policy: Whose table.
+            weights: Its own; without them a walk can `advance` only.
+            tokens: Where those of each position stand before `advance` takes them.
+        """
         assert policy.states is not None, "the automaton is unrolled"
         self._states = policy.states
         if weights is not None:
-            self._gates = policy.states.inputs.fold(weights)
-            self._logits = policy.blocked_logits.index_select(0, policy.states.rows) + weights.bias
-        self._width = self._states.next.shape[1]
-        self._next = self._states.next.reshape(-1)
-        self._now = np.ones(rows, np.int64)
-        self._been = np.empty((policy.budget, rows), np.int64)
-        self._cell = np.empty(rows, np.int64)
-
-    def look(self, position: int) -> Int64[Tensor, "batch"]:
-        """The states now, which are noted."""
-        self._been[position] = self._now
-        return torch.from_numpy(self._now)
+            self._gates = policy.states.inputs.fold(weights).numpy()
+            self._logits = (policy.blocked_logits.index_select(0, policy.states.rows) + weights.bias).numpy()
+        # numpy's calls, since they cost a third of torch's.
+        self._tokens = tokens.numpy()
+        self._been = np.ones((len(tokens) + 1, tokens.shape[1]), np.int64)
+        self._now = self._been[0]
+        self._time = 0
 
     def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
         """See `RuntimeWalk`."""
-        now = self.look(position)
-        torch.index_select(self._gates, 0, now, out=gates)
-        torch.index_select(self._logits, 0, now, out=logits)
+        assert position == self._time, "one step after the other"
+        self._gates.take(self._now, 0, gates.numpy(), "clip")
+        self._logits.take(self._now, 0, logits.numpy(), "clip")
 
     def restrict(self, logits: Float[Tensor, "batch token"], hidden: Float[Tensor, "batch hidden"]) -> None:
         """See `RuntimeWalk`: there is nothing."""
 
-    def advance(self, tokens: Int32[Tensor, "batch"]) -> None:
+    def advance(self, position: int) -> None:
         """See `RuntimeWalk`."""
-        np.multiply(self._now, self._width, out=self._cell)
-        np.add(self._cell, tokens.numpy(), out=self._cell)
-        self._next.take(self._cell, None, self._now, "clip")
+        self._time = position + 1
+        self._been[position + 1] = self._now = self._states.next[self._now, self._tokens[position]]
 
     def are_done(self) -> bool:
         """See `RuntimeWalk`."""
         return not self._now.any()
 
-    def gather(self, tokens: Int32[Tensor, "time batch"]) -> Steps:
+    def gather(self) -> Steps:
         """See `RuntimeWalk`."""
-        been = torch.from_numpy(self._been[: len(tokens)])
+        been = torch.from_numpy(self._been[: self._time])
         lengths = been.count_nonzero(0)
         time = int(lengths.max()) if been.shape[1] else 0
         states = been[:time].t().contiguous()
         return Steps(
-            tokens=tokens[:time].t().contiguous(),
+            tokens=torch.from_numpy(self._tokens[:time]).t().contiguous(),
             lengths=lengths,
             inputs=self._states.features[states],
             rows=self._states.rows[states],
@@ -130,6 +136,6 @@ Walk = RuntimeWalk | TableWalk
 """Many sequences on their way through the automaton."""
 
 
-def start_walk(policy: RecurrentPolicy, weights: FoldedWeights, rows: int) -> Walk:
-    """So many sequences at their start, by the quicker way that the policy has."""
-    return (RuntimeWalk if policy.states is None else TableWalk)(policy, weights, rows)
+def start_walk(policy: RecurrentPolicy, weights: FoldedWeights, tokens: Int32[Tensor, "time batch"]) -> Walk:
+    """Sequences at their start, by the quicker way that the policy has; see `TableWalk`."""
+    return (RuntimeWalk if policy.states is None else TableWalk)(policy, weights, tokens)

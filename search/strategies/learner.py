@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dslc.automaton.starting import StartingTable
 from dslc.controller.masking import masked_log_softmax
-from dslc.controller.network import LARGEST_TAPE, FoldedWeights, Tape, count_numbers
+from dslc.controller.network import FoldedWeights
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.presets import PRESETS, Preset
 from dslc.controller.rollout import (
@@ -23,9 +23,11 @@ from dslc.controller.rollout import (
     sample_steps,
     score_rollout,
     sum_log_probs,
+    walk_again,
 )
 from dslc.controller.sample_tokens import StepRecord, can_record, sample_tokens
 from dslc.controller.steps import Steps, join_steps, select_steps
+from dslc.controller.tape import LARGEST_TAPE, NodeTape, RowTape, count_numbers
 from dslc.controller.teacher_forcing import RecordedSteps, ScoredSteps, follow_steps, score_steps
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
@@ -70,15 +72,17 @@ class PolicyLearner:
         self._sampled_tokens: tuple[NDArray[np.int16], StepRecord] | None = None
         self._recorded: dict[_Sequences, Steps] = {}
         self._read: tuple[Steps, RecordedSteps] | None = None
-        self._selected: tuple[Steps, Steps, Tensor] | None = None
-        """Steps that were selected, from which, and the rows; None once they have been looked at."""
+        self._batch: Steps | None = None
+        """What `record` gave last, until it has been looked at."""
         self._looked_at: Score | ScoredSteps | None = None
         self._folded: tuple[list[int], FoldedWeights] | None = None
-        self._tapes: dict[int, Tape] = {}
+        self._row_tapes: dict[int, RowTape] = {}
         """By number of sequences."""
-        self._lent: dict[int, Tape] = {}
+        self._tape: NodeTape | None = None
+        """The one used last, if it is free."""
+        self._lent: list[NodeTape] = []
         """Those of scores whose gradient may still be asked for: until the weights change."""
-        self._on_tape: tuple[Steps, FoldedWeights, Tape] | None = None
+        self._on_tape: tuple[Steps, FoldedWeights, RowTape] | None = None
         """What was sampled, with which weights and on which tape, as long as nothing else is written there."""
 
     def sample(self, count: int, *, along: Sequence[tuple[int, ...]] | None = None) -> list[Candidate]:
@@ -91,9 +95,9 @@ class PolicyLearner:
         """
         weights, taught, tape = self._fold(), tuple(along or ()), None
         if along is not None and self._is_by_hand:
-            tape = self._find_tape(weights, self.policy.budget, count + len(taught))
+            tape = self._find_row_tape(weights, self.policy.budget, count + len(taught))
         if tape is None:
-            taught, tape = (), Tape(weights, self.policy.budget, count, is_rolling=True)
+            taught, tape = (), RowTape(weights, self.policy.budget, count, is_rolling=True)
         steps, log_probs = sample_steps(self.policy, count, self._generator, weights, tape, taught)
         if not tape.is_rolling:
             self._on_tape = steps, weights, tape
@@ -116,7 +120,14 @@ class PolicyLearner:
         return replay(self.policy, unpad_rows(tokens[np.array(chosen, np.intp)], self.policy.automaton.pad_id))
 
     def record(self, *groups: Sequence[tuple[int, ...]]) -> Steps:
-        """What the policy saw on the way to these sequences, the groups one after the other in one batch."""
+        """What the policy saw on the way to its last batch, the groups one after the other.
+
+        The first pass over it is to the last bit that of sampling it, whether or not it was sampled here.
+        """
+        self._batch = self._record(*groups)
+        return self._batch
+
+    def _record(self, *groups: Sequence[tuple[int, ...]]) -> Steps:
         keys = [tuple(group) for group in groups if group]
         known = dict(self._recorded)
         if self._sampled is not None:
@@ -136,20 +147,20 @@ class PolicyLearner:
         places = [weight.data_ptr() for weight in self.policy.network_parameters]
         if self._folded is None or self._folded[0] != places:
             self._folded = places, self.policy.fold()
-            self._tapes.update(self._lent)
+            self._tape = max([*self._lent, *([self._tape] if self._tape else [])], key=_size_of, default=None)
             self._lent.clear()
         return self._folded[1]
 
-    def _find_tape(self, weights: FoldedWeights, time: int, rows: int) -> Tape | None:
+    def _find_row_tape(self, weights: FoldedWeights, time: int, rows: int) -> RowTape | None:
         """A tape that is there if it fits, else a new one, which is kept; None if that would be too large."""
-        tape = self._tapes.pop(rows, None)
-        if tape is None or tape.time < time:
+        tape = self._row_tapes.pop(rows, None)
+        if tape is None or tape.steps < time:
             if count_numbers(weights, time, rows) > LARGEST_TAPE:
                 return None
-            tape = Tape(weights, time, rows, has_gradients=True)
-        self._tapes[rows] = tape  # behind all others: the one used last
-        if len(self._tapes) > MOST_TAPES:
-            del self._tapes[next(iter(self._tapes))]
+            tape = RowTape(weights, time, rows)
+        self._row_tapes[rows] = tape  # behind all others: the one used last
+        if len(self._row_tapes) > MOST_TAPES:
+            del self._row_tapes[next(iter(self._row_tapes))]
         return tape
 
     def record_some(self, batch: Sequence[tuple[int, ...]], chosen: Sequence[int]) -> Steps:
@@ -158,14 +169,9 @@ class PolicyLearner:
             return select_steps(self._sampled[2], chosen)
         return replay(self.policy, [batch[index] for index in chosen])
 
-    def select(self, steps: Steps, chosen: Sequence[int]) -> Steps:
-        """Recorded steps of some sequences, or of all; the first pass takes them over from one of all."""
-        if list(chosen) == list(range(len(steps.tokens))):
-            return steps
-        selected = select_steps(steps, chosen)
-        if self._is_by_hand:
-            self._selected = selected, steps, torch.tensor(chosen)
-        return selected
+    def replay(self, sentences: Sequence[tuple[int, ...]]) -> Steps:
+        """What the policy sees on the way to sentences of anyone."""
+        return replay(self.policy, sentences)
 
     def join(self, steps: Steps, *groups: Sequence[tuple[int, ...]]) -> Steps:
         """Recorded steps with those of other sequences after them, in one batch."""
@@ -188,8 +194,9 @@ class PolicyLearner:
         recorded, weights, tape, is_written = self._prepare(steps)
         parameters = self.policy.network_parameters
         chosen, entropies = follow_steps(recorded, parameters, weights, tape, is_written=is_written)
-        if chosen.requires_grad and self._tapes.get(tape.rows) is tape:
-            self._lent[tape.rows] = self._tapes.pop(tape.rows)  # the way back reads it
+        if chosen.requires_grad:  # the way back reads it
+            self._lent.append(tape)
+            self._tape = None
         return Score(chosen.t(), entropies.t())
 
     def look(self, steps: Steps) -> Score:
@@ -201,35 +208,30 @@ class PolicyLearner:
         self._looked_at = score_steps(recorded, weights, tape, is_written=is_written)
         return Score(self._looked_at.chosen.t(), self._looked_at.entropies.t())
 
-    def _prepare(self, steps: Steps) -> tuple[RecordedSteps, FoldedWeights, Tape, bool]:
+    def _prepare(self, steps: Steps) -> tuple[RecordedSteps, FoldedWeights, NodeTape, bool]:
         """What a pass by hand takes; whether it is on the tape already."""
-        selected, self._selected = self._selected, None
-        if selected is None or selected[0] is not steps:
-            recorded = self._read_once(steps)
-            return recorded, *self._find_pass(steps)
-        _, all_steps, rows = selected
-        weights, whole, is_written = self._find_pass(all_steps)
-        if not is_written:  # as sampling would have done, to the last bit
-            score_steps(read_steps(self.policy, all_steps), weights, whole)
-        time = steps.tokens.shape[1]
-        _, tape, _ = self._find_pass(steps)
-        tape.copy_rows(whole, rows, time)
-        return self._read_once(steps), weights, tape, True
-
-    def _read_once(self, steps: Steps) -> RecordedSteps:
-        """Steps as the pass by hand reads them, the same for all passes."""
+        weights = self._fold()
         if self._read is None or self._read[0] is not steps:
             self._read = steps, read_steps(self.policy, steps)
-        return self._read[1]
+        recorded = self._read[1]
+        nodes = len(recorded.rows)
+        if self._tape is None or self._tape.num_nodes < nodes:
+            self._tape = NodeTape(weights, 1 << (nodes - 1).bit_length())  # the next batch has some more or less
+        tape, is_batch = self._tape, self._batch is steps
+        if is_batch:
+            tape.pick(self._find_rows(steps, weights), recorded.paths)
+            self._batch = None
+        return recorded, weights, tape, is_batch
 
-    def _find_pass(self, steps: Steps) -> tuple[FoldedWeights, Tape, bool]:
-        """The weights, a tape for these steps, and whether they are on it; from now on they count as overwritten."""
-        batch, time = steps.tokens.shape
-        weights = self._fold()
-        tape = self._find_tape(weights, time, batch) or Tape(weights, time, batch, has_gradients=True)
+    def _find_rows(self, steps: Steps, weights: FoldedWeights) -> RowTape:
+        """What the network went through with a batch: as sampling left it, or by going the same way again."""
         on_tape, self._on_tape = self._on_tape, None
-        is_written = on_tape is not None and on_tape[0] is steps and on_tape[1] is weights and on_tape[2] is tape
-        return weights, tape, is_written
+        if on_tape is not None and on_tape[0] is steps and on_tape[1] is weights:
+            return on_tape[2]
+        batch, time = steps.tokens.shape
+        tape = self._find_row_tape(weights, time, batch) or RowTape(weights, time, batch)
+        walk_again(self.policy, steps, weights, tape)
+        return tape
 
     @property
     def device(self) -> torch.device:
@@ -316,6 +318,10 @@ def make_learner(space: Space, options: PolicyOptions, strategy: str, seed: int,
     preset = choose_preset(options.preset, strategy)
     table = choose_table(space, options, preset, strategy)
     return PolicyLearner(space, preset, options.learning_rate or preset.learning_rate, seed, device, table)
+
+
+def _size_of(tape: NodeTape) -> int:
+    return tape.num_nodes
 
 
 def derive_seed(seed: int, purpose: str) -> int:

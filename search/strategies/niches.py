@@ -226,7 +226,7 @@ class Niches:
             is_good = values >= own[kept].min()
             rewards = torch.from_numpy(np.concatenate((own[kept], values[is_good]))).to(learner.policy.device)
             _, advantages = keep_best(rewards, 1.0)
-            steps = learner.record(unpad_rows(sentences[kept], pad) + unpad_rows(taught[is_good], pad))
+            steps = learner.replay(unpad_rows(sentences[kept], pad) + unpad_rows(taught[is_good], pad))
             score = learner.score(steps)
             own_entropy = entropy(score.entropies[: len(kept)], steps.is_token[: len(kept)])
             loss = risk_seeking_loss(score.log_probs, advantages) - options.entropy_weight * own_entropy

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dslc.diagnostics import DslcError
 from dslc.search.losses import (
@@ -25,9 +24,6 @@ from dslc.search.strategies.priority_queue import PriorityQueue
 from dslc.search.strategies.schedule import linear_to_zero
 from dslc.search.strategies.start_options import choose_table
 from dslc.space import Space
-
-ROWS = 8
-"""Distinct sequences of a batch are filled up to a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +119,25 @@ class PolicyGradient:
         # it. Whatever is in the queue after it is among them.
         taught = self._queue.sequences
         self._queue.push((candidate.tokens, reward) for candidate, reward in results)
-        # A sequence that came up twice is looked at once.
-        chosen, place = tell_apart((*sentences, *taught), (*sentences, *self._queue.sequences))
-        place = place.to(self._learner.device)
-        rows, queue_rows = place[:batch], place[batch:]
+        row_of = {tokens: row for row, tokens in enumerate((*sentences, *taught))}
+        queue_rows = torch.tensor([row_of[each] for each in self._queue.sequences], device=self._learner.device)
         advantages = normalise_advantages(self._learner.rewards([reward for _, reward in results]))
         entropy_weight = linear_to_zero(options.entropy_weight, self._told, self._evaluations)
-        steps = self._learner.select(self._learner.record(sentences, taught), chosen)
+        steps = self._learner.record(sentences, taught)
         all_tokens = steps.is_token
-        is_token = all_tokens.index_select(0, rows)
+        is_token = all_tokens[:batch]
         # Derivatives that do not depend on the policy.
         imitation = all_tokens.index_select(0, queue_rows) * (-options.queue_weight / len(queue_rows))
-        exploration = is_token * (-entropy_weight / batch)
+        by_entropies = all_tokens * (-entropy_weight / batch)
+        by_entropies[batch:] = 0
         figures: dict[str, float] = {}
         summed_entropy, old_log_probs = 0.0, torch.empty(0)
         for update in range(options.passes):
             score = self._learner.look(steps)
-            log_probs = score.log_probs.index_select(0, rows)
+            log_probs = score.log_probs[:batch]
             if update == 0:
                 old_log_probs = log_probs
-                summed_entropy = float(entropy(score.entropies.index_select(0, rows), is_token))
+                summed_entropy = float(entropy(score.entropies[:batch], is_token))
                 loss = ppo_clip_loss(log_probs, old_log_probs, advantages, is_token, options.clip)
                 loss = loss + options.queue_weight * priority_queue_loss(score.log_probs.index_select(0, queue_rows))
                 figures = {
@@ -151,9 +146,9 @@ class PolicyGradient:
                     "entropy_weight": entropy_weight,
                 }
             gained = differentiate_ppo_clip(log_probs, old_log_probs, advantages, is_token, options.clip)
-            by_log_probs, by_entropies = torch.zeros_like(score.log_probs), torch.zeros_like(score.entropies)
-            by_log_probs.index_add_(0, rows, gained).index_add_(0, queue_rows, imitation)
-            by_entropies.index_add_(0, rows, exploration)
+            by_log_probs = torch.zeros_like(score.log_probs)
+            by_log_probs[:batch] = gained
+            by_log_probs.index_add_(0, queue_rows, imitation)
             self._learner.descend_along(by_log_probs, by_entropies)
         self._told += batch
         if self._watch.has_collapsed(sentences, summed_entropy, self._told):
@@ -175,27 +170,6 @@ class PolicyGradient:
         self._told = state["told"]
         self._queue.load_json(state["queue"])
         self._watch.load_json(state["collapse"])
-
-
-def tell_apart(sequences: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]]) -> tuple[list[int], Tensor]:
-    """Rows of `sequences` that hold each wanted one once, and at which of these each of the wanted stands.
-
-    They are filled up to a multiple of ROWS with the first, so that few different numbers of rows come up; if that
-    makes no fewer rows they are all rows.
-
-    Example:
-        >>> chosen, place = tell_apart([(1,), (2,), (1,), *[(3,)] * 9], [(1,), (2,), (1,)])
-        >>> chosen, place.tolist()
-        ([0, 1, 0, 0, 0, 0, 0, 0], [0, 1, 0])
-    """
-    row_of = {tokens: row for row, tokens in reversed(list(enumerate(sequences)))}
-    rows = [row_of[tokens] for tokens in wanted]
-    chosen = list(dict.fromkeys(rows))
-    chosen += chosen[:1] * (-len(chosen) % ROWS)
-    if len(chosen) >= len(sequences):
-        return list(range(len(sequences))), torch.tensor(rows)
-    number_of = {row: number for number, row in reversed(list(enumerate(chosen)))}
-    return chosen, torch.tensor([number_of[row] for row in rows])
 
 
 STRATEGY = PolicyGradient

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from dslc.controller import RecurrentPolicy, sample_rollout
-from dslc.controller.network import Tape
 from dslc.controller.rollout import CHECK_EVERY, draw_tokens
+from dslc.controller.tape import RowTape
 from dslc.search.strategies import STRATEGY_NAMES, make_strategy
 from tests.controller.small_spaces import make_policy, make_space
 
@@ -29,7 +29,7 @@ ROUNDS = {64: 40, 1024: 12, 8192: 4}
 def sample_bare(policy: RecurrentPolicy, batch_size: int, generator: torch.Generator) -> torch.Tensor:
     """The loop of `sample_rollout` with the same network and figures, but no automaton: any token at any step."""
     weights = policy.fold()
-    tape = Tape(weights, policy.budget, batch_size, is_rolling=True)
+    tape = RowTape(weights, policy.budget, batch_size, is_rolling=True)
     previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32)
     nothing = torch.zeros(batch_size, dtype=torch.int32)
     inputs, tokens, log_probs, entropies = [], [], [], []
@@ -39,10 +39,11 @@ def sample_bare(policy: RecurrentPolicy, batch_size: int, generator: torch.Gener
         distributions = []
         for position in steps:
             seen = torch.stack((previous, nothing, nothing, nothing), 1)
-            weights.add_inputs(policy.feature_ids(seen), position, tape.lowest_gates[position])
-            tape.all_logits[position].copy_(weights.bias)
+            gates, logits = tape.open(position)
+            weights.add_inputs(policy.feature_ids(seen), position, gates)
+            logits.copy_(weights.bias)
             tape.step(weights, position)
-            probs = torch.softmax(tape.all_logits[position], -1)
+            probs = torch.softmax(logits, -1)
             previous = draw_tokens(probs, draws[position - start])
             inputs.append(seen)
             tokens.append(previous)
