@@ -45,10 +45,8 @@ class FitArrays:
         self.schedule = self.evaluator.schedule(tokens)
         self.values = self.evaluator.compute(self.schedule)
         # Points are the first axis here, so that what is summed over them are few long rows.
-        values = self.values.take(self.schedule.roots, 0).T.copy()
-        is_finite = np.isfinite(values).all(0)
+        residuals = self.values.take(self.schedule.roots, 0).T.copy()
         with np.errstate(all="ignore"):
-            residuals = values
             residuals -= self.outputs[:, None]
             np.abs(residuals, out=residuals)
             largest = residuals.max(0)
@@ -56,4 +54,5 @@ class FitArrays:
             residuals /= np.where(largest > 0, largest, 1.0)
             np.square(residuals, out=residuals)
             errors = largest * np.sqrt(residuals.sum(0) / len(residuals)) / self._spread
-            return np.where(is_finite, 1 / (1 + errors), failed)
+            # A value that is not finite has a residual that is not, and that is the largest one.
+            return np.where(np.isfinite(largest), 1 / (1 + errors), failed)
