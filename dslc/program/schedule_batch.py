@@ -210,8 +210,9 @@ class Scheduler:
 def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) -> _Layout:
     """Rows [batch, time], filled up with the last number that has a code behind their ends."""
     filler = len(codes) - 1
-    lengths = (rows != filler).argmin(1)
-    lengths[lengths == 0] = rows.shape[1]  # no filler: a program is never empty
+    is_instruction = rows != filler
+    lengths = is_instruction.argmin(1)
+    lengths[is_instruction[:, -1]] = rows.shape[1]
     order = _argsort_small(rows.shape[1] - lengths, rows.shape[1])
     lengths, rows = lengths.take(order), rows.take(order, 0)
     flat = rows[rows != filler]
