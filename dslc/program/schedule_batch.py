@@ -66,7 +66,7 @@ class Schedule:
     def owners(self) -> IndexArray:
         """[place] the program it belongs to."""
         begins = self.begins.take(self.order)
-        return self.order.repeat(np.diff(begins, append=len(self.numbers)))
+        return self.order.repeat(self.afters.take(begins) - begins)
 
     def places(self, programs: IndexArray, columns: IndexArray) -> IndexArray:
         """Places of columns of programs; columns within their lengths."""
@@ -128,8 +128,9 @@ class Scheduler:
         codes = layout.codes
         longest = int(layout.lengths.max(initial=0))
         missing_more = self._missing_more.take(codes)
-        afters, depths = _find_parts(missing_more, longest)
-        nodes = (missing_more >= 0).nonzero()[0]
+        is_leaf = missing_more < 0
+        afters, depths = _find_parts(missing_more, is_leaf, longest)
+        nodes = (~is_leaf).nonzero()[0]
         behind = afters.take(nodes)
         by_column = _argsort_small(layout.columns.take(nodes), longest)
         equal = self._find_equal(codes, nodes, behind, by_column)
@@ -181,7 +182,7 @@ class Scheduler:
         buckets = hashes * np.uint64(_MULTIPLIER)
         buckets >>= _BUCKET_SHIFT
         cells = buckets.view(np.intp)
-        self._found[cells.take(by_column)] = by_column
+        self._found[cells.take(by_column)] = by_column.astype(np.int32)
         equal: IndexArray = self._found.take(cells).astype(np.intp)
         is_other = (hashes.take(equal) != hashes).nonzero()[0]
         equal[is_other] = is_other
@@ -220,7 +221,7 @@ def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) ->
     return _Layout(codes.take(flat), lengths, order, np.arange(len(flat)) - firsts.repeat(lengths))
 
 
-def _find_parts(missing_more: IndexArray, longest: int) -> tuple[IndexArray, IndexArray]:
+def _find_parts(missing_more: IndexArray, is_leaf: Flags, longest: int) -> tuple[IndexArray, IndexArray]:
     """[place] the place behind the part that begins there, and of how many ops the place is in the parts."""
     missing = np.zeros(len(missing_more) + 1, np.intp)
     np.cumsum(missing_more, out=missing[1:])
@@ -228,15 +229,17 @@ def _find_parts(missing_more: IndexArray, longest: int) -> tuple[IndexArray, Ind
     # are sorted by how many are missing, an op has its last operand behind it, that perhaps its own, and so on to the
     # leaf with which all of their parts end.
     sorting = _argsort_small(missing[:-1], longest)
-    ends = (missing_more.take(sorting) < 0).nonzero()[0]
-    runs = ends + 1
-    runs[1:] -= runs[:-1].copy()
+    is_end = is_leaf.take(sorting)
+    ends = is_end.nonzero()[0]
     leaves = sorting.take(ends)
+    run = np.zeros_like(sorting)  # which of them each is in
+    np.cumsum(is_end[:-1], out=run[1:])
     afters = np.empty_like(sorting)
-    afters[sorting] = (leaves + 1).repeat(runs)
+    afters[sorting] = (leaves + 1).take(run)
     # Behind an op one more is open, behind a leaf fewer by those that end with it.
-    steps = np.ones_like(sorting)
-    steps[leaves] -= runs
+    steps, ending = np.ones_like(sorting), ends.copy()
+    ending[1:] -= ends[:-1] + 1
+    steps[leaves] = -ending
     depths = np.zeros_like(missing)
     np.cumsum(steps, out=depths[1:])
     return afters, depths
