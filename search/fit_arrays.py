@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dslc.program.elementwise import compile_elementwise
+from dslc.program.elementwise import ElementwiseTables, NotElementwiseError
 from dslc.program.evaluate_batch import BatchEvaluator
 from dslc.program.schedule_batch import Schedule
 from dslc.search.read_points import Points
@@ -25,7 +25,7 @@ class FitArrays:
     def __init__(self, space: Space, points: Points) -> None:
         """Raises NotElementwiseError for a space that cannot be evaluated so, KeyError for one with other variables."""
         columns = dict(zip(points.names, np.ascontiguousarray(points.inputs), strict=True))
-        self.evaluator = BatchEvaluator(compile_elementwise(space.lowering, space.meaning()), columns)
+        self.evaluator = BatchEvaluator(need_elementwise(space), columns)
         self.outputs = points.outputs
         self._spread = float(np.std(points.outputs))
         self.schedule: Schedule | None = None
@@ -56,3 +56,14 @@ class FitArrays:
             errors = largest * np.sqrt(residuals.sum(0) / len(residuals)) / self._spread
             # A value that is not finite has a residual that is not, and that is the largest one.
             return np.where(np.isfinite(largest), 1 / (1 + errors), failed)
+
+
+def need_elementwise(space: Space) -> ElementwiseTables:
+    """The tables by which populations of the space are evaluated, made once a space.
+
+    Raises:
+        NotElementwiseError: with the reason, where there are none.
+    """
+    if isinstance(space.elementwise, str):
+        raise NotElementwiseError(space.elementwise)
+    return space.elementwise

@@ -73,17 +73,18 @@ class BatchVariation:
         self._num_start_slots = len(self._run_slots(automaton.start_position))
         self._more = np.append(left - 1, np.zeros((1, width), np.intp), 0).ravel()
         """[slot * width + token, and a last row behind the end] by how much it raises the number of open slots."""
-        run_of = automaton.run.reshape(num_slots, width)
+        run_of, is_taken = automaton.run.reshape(num_slots, width).tolist(), is_choice.tolist()
         twins: list[list[int]] = []
         wraps: list[list[tuple[int, int, int]]] = []
         for slot in range(num_slots):
-            tokens = [token for token in range(width - 1) if is_choice[slot, token]]
+            run = run_of[slot]
+            tokens = [token for token in range(width - 1) if is_taken[slot][token]]
             for token in range(width):
-                same = [t for t in tokens if t != token and run_of[slot, t] == run_of[slot, token]]
-                twins.append(same if token in tokens else [])
+                is_here = is_taken[slot][token] and token < width - 1
+                twins.append([t for t in tokens if t != token and run[t] == run[token]] if is_here else [])
             found = []
             for token in tokens:
-                inside = runs[run_of[slot, token]]
+                inside = runs[run[token]]
                 if 0 < len(inside) <= 2 and all(each == slot for each in inside):
                     found += [(token, place, len(inside)) for place in range(len(inside))]
             wraps.append(found)
