@@ -149,6 +149,15 @@ def test_long_programs_and_high_ones() -> None:
     np.testing.assert_array_equal(BatchEvaluator(tables_of(space), inputs).evaluate(tokens), wanted)
 
 
+def test_no_program_and_programs_without_ops() -> None:
+    space = dslc.compile("expression", start="two_variables", max_tokens=20)
+    evaluator = BatchEvaluator(tables_of(space), {"x": np.array([1.0, 2.0]), "y": np.array([3.0, 4.0])})
+    assert evaluator.evaluate(np.empty((0, 20), np.int16)).shape == (0, 2)
+    tokens = np.full((3, 20), len(space.vocabulary))
+    tokens[:, 0] = [space.parse(text).tokens[0] for text in ("y", "x", "y")]
+    np.testing.assert_array_equal(evaluator.evaluate(tokens), [[3, 4], [1, 2], [3, 4]])
+
+
 def test_one_program_and_equal_programs() -> None:
     space = dslc.compile("expression")
     inputs = {"x": np.linspace(0.5, 1.5, 7)}
