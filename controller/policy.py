@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -24,6 +25,11 @@ POSITION_CAP = 256
 
 LEAST_LOG_PROB = -1e4
 """Stands for a starting probability that no float holds: an allowed token is never at zero."""
+
+_REFINED: WeakKeyDictionary[StartingTable, tuple[TokenAutomaton, TokenAutomaton, NDArray[np.float32]]] = (
+    WeakKeyDictionary()
+)
+"""What `refine_rows` gave before, behind the automaton that it was given: each policy of a space asks for the same."""
 
 FEATURES = (Input.PREVIOUS, Input.SLOT, Input.PARENT, Input.SIBLING)
 """Order of the feature axis of `inputs` tensors; the position is implied by the time axis."""
@@ -81,7 +87,7 @@ class RecurrentPolicy(nn.Module):
         self.automaton = automaton
         mask = torch.from_numpy(np.array(automaton.mask))
         check_rows(mask)
-        starts = torch.from_numpy(logits)
+        starts = torch.tensor(logits)
         self.start_logits: Tensor
         self.blocked_logits: Tensor
         self.mask: Tensor
@@ -216,8 +222,11 @@ def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenA
     """The automaton with the table's rows for its own, and the table's logits float32 [rows, V + 1].
 
     The mask's rows tell slacks apart only as far as that decides what is allowed; the table's go on. The refined
-    automaton allows the same tokens in every state within the table's budget.
+    automaton allows the same tokens in every state within the table's budget. It is kept as long as the table is.
     """
+    known = _REFINED.get(table)
+    if known is not None and known[0] is automaton:
+        return known[1:]
     num_rows = len(table.log_probs)
     mask = np.zeros((num_rows, automaton.num_tokens + 1), np.bool_)
     blocks = np.stack((table.row_base, table.row_cap, automaton.row_base, automaton.row_cap), 1)
@@ -225,4 +234,6 @@ def refine_rows(automaton: TokenAutomaton, table: StartingTable) -> tuple[TokenA
         slacks = np.arange(cap + 1)
         mask[base + slacks] = automaton.mask[mask_base + np.minimum(slacks, mask_cap)]
     logits = np.where(mask, np.maximum(table.log_probs, LEAST_LOG_PROB), 0.0).astype(np.float32)
-    return replace(automaton, row_base=table.row_base, row_cap=table.row_cap, mask=mask), logits
+    refined = replace(automaton, row_base=table.row_base, row_cap=table.row_cap, mask=mask)
+    _REFINED[table] = automaton, refined, logits
+    return refined, logits

@@ -212,7 +212,8 @@ class Space:
     # --- many at once ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def _batch_sampler(self) -> BatchSampler:
+    def batch_sampler(self) -> BatchSampler:
+        """What draws uniform sentences as arrays; made once."""
         return BatchSampler(self._counts)
 
     def sample_tokens(self, n: int, *, seed: int | None = None, lengths: Lengths = "uniform") -> NDArray[np.int32]:
@@ -224,7 +225,7 @@ class Space:
         Returns:
             [n, max_tokens], filled up with the id V = len(vocabulary) behind the end of a sentence.
         """
-        return self._batch_sampler.sample(n, np.random.default_rng(seed), lengths)
+        return self.batch_sampler.sample(n, np.random.default_rng(seed), lengths)
 
     def next_probabilities(self, prefix: Sequence[int] = (), *, lengths: Lengths = "uniform") -> dict[int, Fraction]:
         """Probability of each token that can follow `prefix` in what `sample` draws, exactly; empty at the end.

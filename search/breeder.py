@@ -171,4 +171,6 @@ class Breeder:
 def draw_even(space: Space, variation: BatchVariation, count: int) -> Sentences:
     """Random sentences of a space, lengths evenly, by the variation's generator."""
     seed = int(variation.generator.integers(1 << 62))
-    return variation.trace(space.sample_tokens(count, seed=seed, lengths="even"))
+    if not space.batch_sampler.has_tables:
+        return variation.trace(space.sample_tokens(count, seed=seed, lengths="even"))
+    return space.batch_sampler.sample_sentences(count, np.random.default_rng(seed), "even")

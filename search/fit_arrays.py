@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dslc.program.elementwise import compile_elementwise
+from dslc.program.elementwise import ElementwiseTables, NotElementwiseError
 from dslc.program.evaluate_batch import BatchEvaluator
 from dslc.program.schedule_batch import Schedule
 from dslc.search.read_points import Points
@@ -25,7 +25,7 @@ class FitArrays:
     def __init__(self, space: Space, points: Points) -> None:
         """Raises NotElementwiseError for a space that cannot be evaluated so, KeyError for one with other variables."""
         columns = dict(zip(points.names, np.ascontiguousarray(points.inputs), strict=True))
-        self.evaluator = BatchEvaluator(compile_elementwise(space.lowering, space.meaning()), columns)
+        self.evaluator = BatchEvaluator(need_elementwise(space), columns)
         self.outputs = points.outputs
         self._spread = float(np.std(points.outputs))
         self.schedule: Schedule | None = None
@@ -45,10 +45,8 @@ class FitArrays:
         self.schedule = self.evaluator.schedule(tokens)
         self.values = self.evaluator.compute(self.schedule)
         # Points are the first axis here, so that what is summed over them are few long rows.
-        values = self.values.take(self.schedule.roots, 0).T.copy()
-        is_finite = np.isfinite(values).all(0)
+        residuals = self.values.take(self.schedule.roots, 0).T.copy()
         with np.errstate(all="ignore"):
-            residuals = values
             residuals -= self.outputs[:, None]
             np.abs(residuals, out=residuals)
             largest = residuals.max(0)
@@ -56,4 +54,16 @@ class FitArrays:
             residuals /= np.where(largest > 0, largest, 1.0)
             np.square(residuals, out=residuals)
             errors = largest * np.sqrt(residuals.sum(0) / len(residuals)) / self._spread
-            return np.where(is_finite, 1 / (1 + errors), failed)
+            # A value that is not finite has a residual that is not, and that is the largest one.
+            return np.where(np.isfinite(largest), 1 / (1 + errors), failed)
+
+
+def need_elementwise(space: Space) -> ElementwiseTables:
+    """The tables by which populations of the space are evaluated, made once a space.
+
+    Raises:
+        NotElementwiseError: with the reason, where there are none.
+    """
+    if isinstance(space.elementwise, str):
+        raise NotElementwiseError(space.elementwise)
+    return space.elementwise

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dslc.program.elementwise import compile_elementwise
 from dslc.search.evaluate_torch import TorchBatchEvaluator
+from dslc.search.fit_arrays import need_elementwise
 from dslc.search.read_points import Points
 from dslc.space import Space
 
@@ -23,7 +23,7 @@ class TorchFitArrays:
             name: torch.tensor(column, dtype=torch.float64, device=device)
             for name, column in zip(points.names, points.inputs, strict=True)
         }
-        self._evaluator = TorchBatchEvaluator(compile_elementwise(space.lowering, space.meaning()), columns)
+        self._evaluator = TorchBatchEvaluator(need_elementwise(space), columns)
         self._outputs = torch.tensor(points.outputs, dtype=torch.float64, device=device)
         self._spread = float(np.std(points.outputs))
 

@@ -49,6 +49,21 @@ class KeySet:
         self._insert(keys[new])
         return new
 
+    def find(self, keys: Keys) -> Indices:
+        """The cells in which keys stand that are in the set; they stay there until the table grows."""
+        keys = np.maximum(keys, np.uint64(1))
+        cells = self._cells(keys)
+        wrong = np.flatnonzero(self._table.take(cells) != keys)
+        while len(wrong):
+            cells[wrong] = cells[wrong] + 1 & len(self._table) - 1
+            wrong = wrong[self._table.take(cells[wrong]) != keys[wrong]]
+        return cells
+
+    @property
+    def num_cells(self) -> int:
+        """Of the table, which grows."""
+        return len(self._table)
+
     def _cells(self, keys: Keys) -> Indices:
         return (keys >> np.uint64(64 - self._bits)).view(np.intp)
 
@@ -77,6 +92,42 @@ class KeySet:
         keys, self._bits, self._count = self._table[self._table > 0], self._bits + 1, 0
         self._table = np.zeros(1 << self._bits, np.uint64)
         self._insert(keys)
+
+
+class KeyNumbers:
+    """Numbers for keys, in the order in which they come first."""
+
+    def __init__(self) -> None:
+        """No key has a number."""
+        self._set = KeySet()
+        self._keys = np.empty(1 << _LEAST_BITS, np.uint64)
+        """[number], and room for more."""
+        self._number_of_cell = np.empty(0, np.intp)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, keys: Keys) -> tuple[Indices, Indices]:
+        """The number of each key, and the places of those that have it since now, in the order of their numbers.
+
+        Example:
+            >>> numbers = KeyNumbers()
+            >>> numbers.find(np.array([8, 7, 8], np.uint64))
+            (array([0, 1, 0]), array([0, 1]))
+            >>> numbers.find(np.array([9, 7], np.uint64))
+            (array([2, 1]), array([0]))
+        """
+        new = self._set.add_new(keys, len(keys))
+        before, self._count = self._count, self._count + len(new)
+        if self._count > len(self._keys):
+            self._keys = np.concatenate((self._keys[:before], np.empty(self._count + before, np.uint64)))
+        self._keys[before : self._count] = keys[new]
+        if len(self._number_of_cell) != self._set.num_cells:
+            self._number_of_cell, before = np.empty(self._set.num_cells, np.intp), 0
+        cells = self._set.find(self._keys[before : self._count])
+        self._number_of_cell[cells] = np.arange(before, self._count)
+        return self._number_of_cell.take(self._set.find(keys)), new
 
 
 def _find_firsts(keys: Keys) -> Indices:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dslc.search.fit_arrays import FitArrays
+from dslc.search.key_set import KeyNumbers
 from dslc.search.outcome import ORIGINS, Strategy
 from dslc.search.row_hash import RowHash
 from dslc.search.rows import pad_rows
@@ -135,7 +136,9 @@ class _Memory:
     def __init__(self, space: Space, task: ArrayTask) -> None:
         self._hash = RowHash(len(space.vocabulary), space.max_tokens)
         self._task = task
-        self._rewards: dict[int, float] = {}
+        self._numbers = KeyNumbers()
+        self._rewards = np.empty(0)
+        """[number], and room for more."""
         self.distinct = 0
 
     def score_all(self, tokens: Tokens) -> Array:
@@ -144,11 +147,11 @@ class _Memory:
         return self._task.score(tokens)
 
     def score(self, tokens: Tokens) -> Array:
-        keys = self._hash.keys(tokens).tolist()
-        known = self._rewards
-        new = {key: row for row, key in enumerate(keys) if key not in known}
-        if new:
-            rows = np.array(list(new.values()))
-            known.update(zip(new, self._task.score(tokens[rows]).tolist(), strict=True))
+        numbers, new = self._numbers.find(self._hash.keys(tokens))
+        if len(new):
+            end = len(self._numbers)
+            if end > len(self._rewards):
+                self._rewards = np.concatenate((self._rewards, np.empty(end)))
+            self._rewards[end - len(new) : end] = self._task.score(tokens[new])
             self.distinct += len(new)
-        return np.array([known[key] for key in keys])
+        return self._rewards.take(numbers)

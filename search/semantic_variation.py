@@ -77,7 +77,6 @@ class SemanticVariation:
         """
         codes = evaluator.tables.code_by_token
         assert codes is not None, "programs are in prefix order"
-        self._codes_by_token = codes.astype(np.int16)
         self._variation, self._evaluator, self._outputs, self._generator = variation, evaluator, outputs, generator
         self._inverses: dict[int, Inverse] = {}
         """By code * 2 + which operand is looked for."""
@@ -192,22 +191,22 @@ class SemanticVariation:
         schedule = self._evaluator.schedule(parents.tokens)
         values = self._evaluator.compute(schedule)
         places = schedule.places(np.arange(len(begins)), begins)
-        ends = schedule.columns.take(schedule.afters.take(places))
+        ends = begins + schedule.sizes().take(places)
         slots = parents.slots[np.arange(len(begins)), begins].astype(np.intp)
-        return _Goals(parents, begins, ends, slots, self._pull_back(parents, schedule, values, places))
+        return _Goals(parents, begins, ends, slots, self._pull_back(schedule, values, places))
 
-    def _pull_back(self, parents: Sentences, schedule: Schedule, values: Array, places: Indices) -> Array:
+    def _pull_back(self, schedule: Schedule, values: Array, places: Indices) -> Array:
         """[place, point] what the part at each place would have to be for its program to have the wanted values."""
-        codes = schedule.by_place(self._codes_by_token.take(parents.tokens))
+        codes = schedule.instructions
         arity = self._evaluator.tables.arity.take(codes)
         ops = (arity > 0).nonzero()[0]
-        widths = np.diff(schedule.firsts)
         # Of each place the op above it, the way down from that (its code and which operand it is), and the place of the
         # other operand.
         above, way, other = (np.full(len(codes), empty, np.intp) for empty in (-1, -1, 0))
-        firsts, lasts = ops + widths.take(schedule.columns.take(ops)), schedule.lasts.take(ops)
-        above[lasts], above[firsts] = ops, ops
         is_binary = arity.take(ops) == 2
+        firsts = ops + 1
+        lasts = np.where(is_binary, schedule.afters.take(firsts), firsts)
+        above[lasts], above[firsts] = ops, ops
         way[firsts] = codes.take(ops) * 2
         way[lasts[is_binary]] = codes.take(ops[is_binary]) * 2 + 1
         other[firsts[is_binary]], other[lasts[is_binary]] = lasts[is_binary], firsts[is_binary]

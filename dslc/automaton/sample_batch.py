@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dslc.automaton.count import Counts
 from dslc.automaton.uniform import Lengths, sample_uniform
+from dslc.automaton.variation_batch import Sentences
 
 MAX_SAMPLER_CELLS = 2_000_000
 """Most outcomes in the tables of a batch sampler, about 60 bytes and 2 microseconds of building each."""
@@ -27,6 +29,8 @@ CHUNK = 8192
 """Sentences drawn together: more would fall out of the processor's cache."""
 
 IndexArray = NDArray[np.intp]
+Traced: TypeAlias = tuple[NDArray[np.int16], NDArray[np.int16]]
+"""By place of a flat array of sentences the slot that the token there fills, and how many tokens its part has."""
 
 
 class BatchSampler:
@@ -83,6 +87,7 @@ class BatchSampler:
                 return False
         self._first = np.array(first, np.intp)
         self._number = np.array(number, np.float64)
+        self._slot_of_part = np.array([0, *(self._slot[position] for position, _ in self._parts)], np.int16)
         self._threshold, self._alias = np.array(thresholds), np.array(aliases, np.intp)
         columns = np.array(outcomes, np.intp).T
         self._group, self._run_part, self._rest_part, self._taken = (columns[i].copy() for i in (0, 2, 3, 4))
@@ -138,6 +143,31 @@ class BatchSampler:
         out = np.full(n * width, self._pad_id, np.int32)
         if not self.has_tables:
             return self._sample_one_by_one(out.reshape(n, width), generator, lengths)
+        self._draw(n, generator, lengths, out)
+        return out.reshape(n, width)
+
+    def sample_sentences(self, n: int, generator: np.random.Generator, lengths: Lengths = "uniform") -> Sentences:
+        """The same sentences with their slots and ends, which are known while they are drawn; only where `has_tables`.
+
+        Behind the end of a sentence the ends say nothing.
+        """
+        width = self._counts.budget
+        tokens = np.full(n * width, self._pad_id, np.int32)
+        slots, sizes = np.full(n * width, -1, np.int16), np.zeros(n * width, np.int16)
+        self._draw(n, generator, lengths, tokens, (slots, sizes))
+        ends = sizes.reshape(n, width)
+        ends += np.arange(width, dtype=np.int16)
+        return Sentences(tokens.astype(np.int16).reshape(n, width), slots.reshape(n, width), ends)
+
+    def _draw(
+        self,
+        n: int,
+        generator: np.random.Generator,
+        lengths: Lengths,
+        out: NDArray[np.int32],
+        traced: Traced | None = None,
+    ) -> None:
+        """Writes `n` sentences to a flat array."""
         for begin in range(0, n, CHUNK):
             rows = np.arange(begin, min(begin + CHUNK, n), dtype=np.intp)
             if lengths == "even":
@@ -146,8 +176,7 @@ class BatchSampler:
                 chosen = self._draw_lengths(len(rows), generator)
             parts = self._whole_parts[chosen]
             if self._counts.automaton.start_position:
-                self._fill(out, parts, rows * width, generator)
-        return out.reshape(n, width)
+                self._fill(out, parts, rows * self._counts.budget, generator, traced)
 
     def _sample_one_by_one(
         self, out: NDArray[np.int32], generator: np.random.Generator, lengths: Lengths
@@ -164,7 +193,12 @@ class BatchSampler:
         return np.where(generator.random(size) < thresholds[chosen], chosen, aliases[chosen]).astype(np.intp)
 
     def _fill(
-        self, out: NDArray[np.int32], parts: IndexArray, places: IndexArray, generator: np.random.Generator
+        self,
+        out: NDArray[np.int32],
+        parts: IndexArray,
+        places: IndexArray,
+        generator: np.random.Generator,
+        traced: Traced | None,
     ) -> None:
         """Draws all parts that begin at these places of the flat array, down to the last token."""
         while len(parts):
@@ -180,6 +214,9 @@ class BatchSampler:
             member = draw.astype(np.intp)
             member += self._group.take(cell)
             out[places] = self._tokens.take(member)
+            if traced is not None:
+                slots, sizes = traced
+                slots[places], sizes[places] = self._slot_of_part.take(parts), self._taken.take(cell)
             run_parts, rest_parts = self._run_part.take(cell), self._rest_part.take(cell)
             opens, goes_on = run_parts.nonzero()[0], rest_parts.nonzero()[0]
             rest_places = places.take(goes_on)

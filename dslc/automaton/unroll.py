@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,22 @@ class Unrolled:
     """[state] tokens that precede; 0 at the end."""
 
 
+_KNOWN: WeakKeyDictionary[TokenAutomaton, dict[tuple[int, int], Unrolled | None]] = WeakKeyDictionary()
+"""Of each automaton what was asked for before, by budget and most choices: each policy asks for the same."""
+
+
 def unroll_automaton(automaton: TokenAutomaton, budget: int, most_choices: int = MOST_CHOICES) -> Unrolled | None:
     """The automaton unrolled for sentences of at most `budget` tokens; None if it has more choices than that in all,
-    or counters."""
+    or counters. It is kept as long as the automaton is."""
     if automaton.registers is not None:
         return None
+    known = _KNOWN.setdefault(automaton, {})
+    if (budget, most_choices) not in known:
+        known[budget, most_choices] = _unroll(automaton, budget, most_choices)
+    return known[budget, most_choices]
+
+
+def _unroll(automaton: TokenAutomaton, budget: int, most_choices: int) -> Unrolled | None:
     pad_id = automaton.pad_id
     none = (pad_id, pad_id)
     seen = [(0, pad_id, 0, 0, *none), (0, pad_id, automaton.start_position, budget - automaton.start_need, *none)]

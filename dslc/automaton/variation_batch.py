@@ -41,7 +41,10 @@ class Sentences(NamedTuple):
 
     def lengths(self) -> Indices:
         """[sentence] number of tokens."""
-        return np.asarray((self.slots >= 0).sum(1))
+        is_token = self.slots >= 0
+        lengths: Indices = np.asarray(is_token.argmin(1))
+        lengths[is_token[:, -1]] = self.slots.shape[1]
+        return lengths
 
 
 def join_sentences(*groups: Sentences) -> Sentences:
@@ -64,23 +67,24 @@ class BatchVariation:
         self.automaton, self.budget, self.generator = automaton, budget, generator
         width, num_slots = automaton.num_tokens + 1, automaton.num_slots
         runs = [self._run_slots(position) for position in range(automaton.num_positions)]
-        left = np.array([len(run) for run in runs], np.int16)[automaton.run].reshape(num_slots, width)
+        left = np.array([len(run) for run in runs])[automaton.run].reshape(num_slots, width)
         is_choice = (automaton.extra < NO_CHOICE).reshape(num_slots, width)
         self._width = width
         self._num_start_slots = len(self._run_slots(automaton.start_position))
-        self._more = np.append(left - 1, np.zeros((1, width), np.int16), 0).ravel()
+        self._more = np.append(left - 1, np.zeros((1, width), np.intp), 0).ravel()
         """[slot * width + token, and a last row behind the end] by how much it raises the number of open slots."""
-        run_of = automaton.run.reshape(num_slots, width)
+        run_of, is_taken = automaton.run.reshape(num_slots, width).tolist(), is_choice.tolist()
         twins: list[list[int]] = []
         wraps: list[list[tuple[int, int, int]]] = []
         for slot in range(num_slots):
-            tokens = [token for token in range(width - 1) if is_choice[slot, token]]
+            run = run_of[slot]
+            tokens = [token for token in range(width - 1) if is_taken[slot][token]]
             for token in range(width):
-                same = [t for t in tokens if t != token and run_of[slot, t] == run_of[slot, token]]
-                twins.append(same if token in tokens else [])
+                is_here = is_taken[slot][token] and token < width - 1
+                twins.append([t for t in tokens if t != token and run[t] == run[token]] if is_here else [])
             found = []
             for token in tokens:
-                inside = runs[run_of[slot, token]]
+                inside = runs[run[token]]
                 if 0 < len(inside) <= 2 and all(each == slot for each in inside):
                     found += [(token, place, len(inside)) for place in range(len(inside))]
             wraps.append(found)
@@ -108,7 +112,7 @@ class BatchVariation:
         all_tokens[:, :time] = tokens
         slots = np.full((self.budget, count), -1, np.int16)
         for t, column in enumerate(np.ascontiguousarray(tokens.T)):
-            np.copyto(slots[t], runtime.slot, casting="same_kind", where=column != self.automaton.pad_id)
+            slots[t] = np.where(column != self.automaton.pad_id, runtime.slot, -1)
             runtime.advance(column)
         return Sentences(all_tokens, np.ascontiguousarray(slots.T))
 
@@ -120,13 +124,13 @@ class BatchVariation:
     def mark_ends(self, sentences: Sentences) -> Sentences:
         """With the ends of all parts: of sentences that are parents again and again."""
         count = len(sentences.tokens)
-        growth = self._more.take(self._cells(sentences)).T
-        # [missing + 1, sentence] the next column to the right before which so many slots are open, and one more.
-        missing = np.zeros((self.budget + 1, count), np.intp)
-        np.cumsum(growth, 0, out=missing[1:])
-        missing += self._num_start_slots
-        missing *= count
-        missing += np.arange(count)
+        # Of each column how many slots are open before it, times the number of sentences, plus the sentence: a cell of
+        # [missing, sentence], where the next column to the right before which so many are open will stand.
+        missing = np.empty((self.budget + 1, count), np.intp)
+        missing[0] = np.arange(self._num_start_slots * count, (self._num_start_slots + 1) * count)
+        missing[1:] = (self._more * count).take(self._cells(sentences)).T
+        for before, here in pairwise(missing):
+            here += before
         nearest = np.empty(int(missing.max(initial=0)) + count + 1, np.int16)
         ends = np.empty((self.budget, count), np.int16)
         nearest[missing[self.budget]] = self.budget
@@ -263,10 +267,11 @@ class BatchVariation:
 
     def _draw_true(self, flags: Flags) -> tuple[Indices, Flags]:
         """One of the true columns of each row, evenly, and whether there is one."""
-        count = np.cumsum(flags, 1, dtype=np.int16)
-        total = count[:, -1]
-        wanted = self._draw_below(total) + 1
-        return np.asarray((count == wanted[:, None]).argmax(1)), total > 0
+        rows, width = flags.shape
+        total = flags.sum(1)
+        cells = np.append(flags.ravel().nonzero()[0], 0)
+        drawn = cells.take(total.cumsum() - total + self._draw_below(total)) - np.arange(0, rows * width, width)
+        return np.where(total > 0, drawn, 0), total > 0
 
     def _cells(self, sentences: Sentences) -> Indices:
         """[sentence, budget] slot * width + token, and behind the end the last row of `_more`."""

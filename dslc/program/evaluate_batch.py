@@ -46,6 +46,8 @@ class BatchEvaluator:
         self._values = np.empty((0, self.num_points))
         self._gathered = [np.empty((0, self.num_points)) for _ in range(max(self._arity))]
         """Of one height the first operands, the second ones, and so on."""
+        self._arguments = [self._gathered[:arity] for arity in self._arity]
+        """By code those that it has."""
 
     @property
     def num_leaves(self) -> int:
@@ -71,29 +73,30 @@ class BatchEvaluator:
         bounds = schedule.bounds.tolist()
         codes = schedule.codes.take(schedule.bounds[:-1]).tolist()
         groups = zip(schedule.heights.tolist(), codes, bounds, bounds[1:], strict=False)
-        gathered = self._gathered
         with np.errstate(all="ignore"):
             for _, level in groupby(groups, key=itemgetter(0)):
                 ops = list(level)
                 self._gather(schedule, values, ops)
                 low = ops[0][2]
+                out = computed[low : ops[-1][3]]
                 for _, code, begin, end in ops:
-                    here, out = slice(begin - low, end - low), computed[begin:end]
-                    arguments = [each[here] for each in gathered[: self._arity[code]]]
+                    here = slice(begin - low, end - low)
+                    arguments = [each[here] for each in self._arguments[code]]
                     ufunc = self._ufuncs[code]
                     if ufunc is not None:
-                        ufunc(*arguments, out=out)
+                        ufunc(*arguments, out=out[here])
                     else:
-                        out[:] = self._meanings[code](*arguments)
+                        out[here] = self._meanings[code](*arguments)
         return values
 
     def _gather(self, schedule: Schedule, values: Array, ops: list[tuple[int, int, int, int]]) -> None:
         """The operands of all values of one height; those with most operands stand first."""
-        low = ops[0][2]
-        for place, gathered in enumerate(self._gathered):
-            high = max((end for _, code, _, end in ops if self._arity[code] > place), default=low)
+        low = high = ops[0][2]
+        end_by_arity = {self._arity[code]: end for _, code, _, end in ops}
+        for place in range(len(self._gathered) - 1, -1, -1):
+            high = end_by_arity.get(place + 1, high)
             if high > low:
-                values.take(schedule.operands[place, low:high], 0, gathered[: high - low], "clip")
+                values.take(schedule.operands[place, low:high], 0, self._gathered[place][: high - low], "clip")
 
     def _make_room(self, schedule: Schedule) -> Array:
         first, computed = len(self._leaves), len(schedule.codes)
@@ -102,4 +105,5 @@ class BatchEvaluator:
             self._values = np.empty((rows, self.num_points))
             self._values[:first] = self._leaves
             self._gathered = [np.empty((rows, self.num_points)) for _ in self._gathered]
+            self._arguments = [self._gathered[:arity] for arity in self._arity]
         return self._values

@@ -1,17 +1,18 @@
 """What has to be computed for a population of programs, found in numpy without an object a program.
 
-A program is a row of instructions in prefix order: an op, then what it is applied to. The rows stand by length, the
-longest first, and their instructions column by column, so that what a column has is one stretch of a flat array and the
-instruction behind each stands at the same place of the next stretch: such a number of an instruction is its *place*.
-All rows are read at once from right to left, a column at a time, which gives the operands of each op, how high it
-stands above its leaves, and a hash of what follows. Equal parts of programs are found by their hashes, in whatever row
-they stand, and computed once.
+A program is a row of instructions in prefix order: an op, then what it is applied to. The instructions of all programs
+stand one after the other in one flat array, the longest programs first; the number of an instruction there is its
+*place*. What is asked of programs (where a part ends, how high it stands above its leaves, whether it was there before)
+follows for all places at once from sums over that array, so nothing is done instruction by instruction, and nothing is
+computed for padding. Equal parts of programs are found by their hashes, in whatever program they stand, and computed
+once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,16 @@ from numpy.typing import NDArray
 from dslc.program.elementwise import ElementwiseTables
 from dslc.program.write_postfix import make_lines, write_postfix
 
+Flags = NDArray[np.bool_]
+Hashes = NDArray[np.uint64]
 IndexArray = NDArray[np.intp]
-Kind = TypeVar("Kind", bound=np.generic)
 _BUCKETS = 1 << 16
 """Cells of the table in which equal parts are looked for; a power of two."""
 _BUCKET_SHIFT = np.uint64(48)
 _HASH_SEED = 0
 _MULTIPLIER = 0x9E3779B97F4A7C15
-"""Of the polynomial hash; odd."""
+"""Of the polynomial hash; odd, so that it has an inverse."""
+_INVERSE = pow(_MULTIPLIER, -1, 1 << 64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +42,7 @@ class Schedule:
     codes: IndexArray
     """[computed] instruction of each."""
     operands: IndexArray
-    """[most operands, computed] numbers of its operands; 0 where it has fewer."""
+    """[most operands, computed] numbers of its operands; any numbers where it has fewer."""
     bounds: IndexArray
     """[group + 1] where the groups of one height and one instruction begin; the last is the end. Of one height the
     instructions with most operands come first."""
@@ -49,59 +52,42 @@ class Schedule:
     """[batch] number of each program's value."""
     numbers: IndexArray
     """[place] number of the value of the part that begins there."""
+    instructions: IndexArray
+    """[place] the instruction there."""
     afters: IndexArray
-    """[place] where the instruction behind that part stands; behind all places where the part ends its program."""
-    lasts: IndexArray
-    """[place] where the last operand of an op begins."""
+    """[place] the place behind the part that begins there."""
+    begins: IndexArray
+    """[batch] the first place of each program."""
     order: IndexArray
-    """[batch] programs, the longest first."""
-    firsts: IndexArray
-    """[time + 1] the first place of each column; the last is the end."""
+    """[batch] programs as they stand, the longest first."""
     columns: IndexArray
-    """[place and behind] column of each place; behind all places the length of each program in `order`."""
+    """[place] how many instructions of its program stand before it."""
 
     def owners(self) -> IndexArray:
         """[place] the program it belongs to."""
-        places = np.arange(len(self.numbers))
-        return self.order.take(places - self.firsts.take(self.columns[: len(places)]))
+        begins = self.begins.take(self.order)
+        return self.order.repeat(self.afters.take(begins) - begins)
 
     def places(self, programs: IndexArray, columns: IndexArray) -> IndexArray:
         """Places of columns of programs; columns within their lengths."""
-        rank = np.empty_like(self.order)
-        rank[self.order] = np.arange(len(self.order))
-        found: IndexArray = self.firsts.take(columns) + rank.take(programs)
+        found: IndexArray = self.begins.take(programs) + columns
         return found
-
-    def by_place(self, matrix: NDArray[Kind]) -> NDArray[Kind]:
-        """[place] of [program, column]."""
-        return _by_place(matrix.take(self.order, 0), np.diff(self.firsts))
 
     def sizes(self) -> IndexArray:
         """[place] instructions of the part that begins there."""
-        sizes: IndexArray = self.columns.take(self.afters) - self.columns[: len(self.afters)]
+        sizes: IndexArray = self.afters - np.arange(len(self.afters))
         return sizes
 
 
 class _Layout(NamedTuple):
     """The instructions of a population by place."""
 
-    codes: NDArray[np.int16]
+    codes: IndexArray
     """[place] instructions."""
+    lengths: IndexArray
+    """[batch] of the programs in their order."""
     order: IndexArray
-    firsts: IndexArray
     columns: IndexArray
-
-
-class _Parts(NamedTuple):
-    """What the walk from right to left finds, by place."""
-
-    afters: IndexArray
-    lasts: IndexArray
-    middle: list[IndexArray]
-    """Of ops of more than two operands the places of those between the first and the last."""
-    heights: NDArray[np.int16]
-    hashes: NDArray[np.uint64]
-    """[place and behind] of all instructions from there to the end of the program; 0 behind all places."""
 
 
 class Scheduler:
@@ -111,169 +97,182 @@ class Scheduler:
         self.tables = tables
         pad = tables.pad_code
         self._arity = tables.arity[:pad].astype(np.intp)
-        self._most = int(self._arity.max(initial=0))
+        self._most = max(int(self._arity.max(initial=0)), 2)
+        self._missing_more = self._arity - 1
+        """[instruction] by how many values more are missing behind it than before it."""
         is_leaf = self._arity == 0
         self.num_leaves = int(is_leaf.sum())
         """Values that are known before anything is computed."""
         self.leaf_of_code = np.where(is_leaf, np.cumsum(is_leaf) - 1, -1)
         """[instruction] number of the value of each leaf, -1 for ops."""
-        self._is_op = ~is_leaf
         by_arity = np.argsort(-self._arity, kind="stable")
-        self._rank_of_code = np.argsort(by_arity).astype(np.int16)
+        self._rank_of_code = np.argsort(by_arity)
         """[instruction] most operands first."""
         self._salt = np.random.default_rng(_HASH_SEED).integers(1, 1 << 63, pad, dtype=np.uint64)
-        self._powers = np.ones(1, np.uint64)
-        self._codes_by_token = None if tables.code_by_token is None else tables.code_by_token.astype(np.int16)
+        self._powers = self._inverses = np.ones(0, np.uint64)
+        """[place] powers of the multiplier of the hash, and their inverses."""
+        self._found = np.empty(_BUCKETS, np.intp)
+        """[bucket] a part; what stands there from populations before is not read."""
         self._lines = None if tables.code_by_token is not None else make_lines(tables)
 
     def schedule(self, tokens: NDArray[np.integer[Any]]) -> Schedule:
         """The schedule of sentences [batch, time], filled up with V behind their ends."""
-        if self._codes_by_token is not None:
-            return self._schedule_prefix(self._codes_by_token.take(tokens), is_reversed=False)
+        if self.tables.code_by_token is not None:
+            return self._schedule(_lay_out(tokens, self.tables.code_by_token), is_reversed=False)
         assert self._lines is not None, "made with the tables"
         postfix = write_postfix(self.tables, self._lines, tokens)
-        return self._schedule_prefix(postfix[:, ::-1].astype(np.int16), is_reversed=True)
+        return self._schedule(_lay_out(postfix[:, ::-1], np.arange(self.tables.pad_code + 1)), is_reversed=True)
 
-    def _schedule_prefix(self, codes: NDArray[np.int16], *, is_reversed: bool) -> Schedule:
-        """Of programs [batch, time] in prefix order; operands in reverse where `is_reversed`."""
-        layout = self._lay_out(codes)
-        parts = self._find_parts(layout)
-        nodes = self._is_op.take(layout.codes).nonzero()[0]
-        representative = self._find_equal(layout, parts, nodes)
-        chosen = nodes[representative == nodes]
-        kinds = layout.codes.take(chosen)
-        levels = parts.heights.take(chosen) * np.int16(self.tables.pad_code + 1) + self._rank_of_code.take(kinds)
-        sorting = levels.argsort(kind="stable")
-        chosen, kinds, levels = chosen.take(sorting), kinds.take(sorting), levels.take(sorting)
-        number_of = self.leaf_of_code.take(layout.codes)
-        number_of[chosen] = np.arange(self.num_leaves, self.num_leaves + len(chosen))
-        number_of[nodes] = number_of.take(representative)
-        operands = np.zeros((max(self._most, 2), len(chosen)), np.intp)
-        widths = np.diff(layout.firsts)
-        number_of.take(chosen + widths.take(layout.columns.take(chosen)), None, operands[0], "clip")
-        number_of.take(parts.lasts.take(chosen), None, operands[1], "clip")
-        if self._most > 2 or is_reversed:
-            arities = self._arity.take(kinds)
-            _order_operands(operands, arities, [number_of.take(each.take(chosen)) for each in parts.middle])
-            if is_reversed:
-                _reverse_operands(operands, arities)
+    def _schedule(self, layout: _Layout, *, is_reversed: bool) -> Schedule:
+        """Of programs in prefix order; operands in reverse where `is_reversed`."""
+        codes = layout.codes
+        longest = int(layout.lengths.max(initial=0))
+        missing_more = self._missing_more.take(codes)
+        is_leaf = missing_more < 0
+        afters, depths = _find_parts(missing_more, is_leaf, longest)
+        nodes = (~is_leaf).nonzero()[0]
+        behind = afters.take(nodes)
+        by_column = _argsort_small(layout.columns.take(nodes), longest)
+        equal = self._find_equal(codes, nodes, behind, by_column)
+        chosen = by_column.compress((equal == np.arange(len(nodes))).take(by_column))
+        places = nodes.take(chosen)
+        kinds, heights = codes.take(places), _find_heights(depths, places, behind.take(chosen), longest)
+        levels = heights * len(self._arity) + self._rank_of_code.take(kinds)
+        sorting = _argsort_small(levels, longest * len(self._arity))
+        places, kinds, levels = places.take(sorting), kinds.take(sorting), levels.take(sorting)
+        number_of_node = np.empty_like(nodes)
+        number_of_node[chosen.take(sorting)] = np.arange(self.num_leaves, self.num_leaves + len(chosen))
+        numbers = self.leaf_of_code.take(codes)
+        numbers[nodes] = number_of_node.take(equal)
         is_begin = np.ones(len(levels), bool)
         np.not_equal(levels[1:], levels[:-1], out=is_begin[1:])
-        begins = is_begin.nonzero()[0]
-        roots = np.empty(len(codes), np.intp)
-        roots[layout.order] = number_of[: len(codes)]
+        bounds = is_begin.nonzero()[0]
+        begins, roots = np.empty_like(layout.order), np.empty_like(layout.order)
+        firsts = layout.lengths.cumsum() - layout.lengths
+        begins[layout.order], roots[layout.order] = firsts, numbers.take(firsts)
         return Schedule(
-            kinds.astype(np.intp),
-            operands,
-            np.append(begins, len(chosen)),
-            levels[begins] // np.int16(self.tables.pad_code + 1),
+            kinds,
+            self._find_operands(numbers, afters, places, kinds, is_reversed=is_reversed),
+            np.append(bounds, len(levels)),
+            levels.take(bounds) // len(self._arity),
             roots,
-            number_of,
-            parts.afters,
-            parts.lasts,
-            *layout[1:],
+            numbers,
+            codes,
+            afters,
+            begins,
+            layout.order,
+            layout.columns,
         )
 
-    def _lay_out(self, codes: NDArray[np.int16]) -> _Layout:
-        lengths = (codes != self.tables.pad_code).sum(1)
-        order = np.argsort(-lengths.astype(np.int16), kind="stable")
-        longest = int(lengths.max(initial=0))
-        widths = len(codes) - np.cumsum(np.bincount(lengths, minlength=longest + 1))[:longest]
-        firsts = np.zeros(longest + 1, np.intp)
-        np.cumsum(widths, out=firsts[1:])
-        flat = _by_place(codes.take(order, 0), widths)
-        columns = np.concatenate((np.repeat(np.arange(longest), widths), lengths.take(order)))
-        return _Layout(flat, order, firsts, columns)
+    def _find_equal(
+        self, codes: IndexArray, nodes: IndexArray, behind: IndexArray, by_column: IndexArray
+    ) -> IndexArray:
+        """Of each node one whose part is equal to its own, often the same for all equal ones: the last `by_column`.
 
-    def _find_parts(self, layout: _Layout) -> _Parts:
-        batch, count, firsts = len(layout.order), len(layout.codes), layout.firsts.tolist()
-        stretches = list(zip(firsts, firsts[1:], [*firsts[2:], count], strict=False))
-        # How many values are still missing before each instruction, times the batch, plus the row. Where n are, an op
-        # has its last operand at the next place where n are, and its part ends at the next where n - 1 are.
-        missing = ((self._arity - 1) * batch).take(layout.codes)
-        before = np.arange(batch, 2 * batch)
-        for begin, end, after_next in stretches:
-            here = missing[begin:end]
-            following = (here + before)[: after_next - end]
-            here[:], before = before, following
-        # [missing + 1, batch] the next place to the right; two views, for as many missing and for one less.
-        table = np.zeros(int(missing.max(initial=batch)) + batch + 1, np.intp)
-        next_less, next_same = table, table[batch:]
-        next_same[:batch] = np.arange(count, count + batch)
-        ids = np.arange(count)
-        afters, lasts = np.empty(count, np.intp), np.zeros(count, np.intp)
-        middle = [np.zeros(count, np.intp) for _ in range(self._most - 2)]
-        heights, is_op = np.zeros(count, np.int16), self._is_op.take(layout.codes).view(np.int8)
-        hashes = np.zeros(count + batch, np.uint64)
-        self._salt.take(layout.codes, None, hashes[:count], "clip")
-        above, rest = np.empty(batch, np.int16), np.empty(batch, np.uint64)
-        # Arrays, since a call with a plain number takes twice as long here.
-        multiplier, one = np.array(_MULTIPLIER, np.uint64), np.array(1, np.int16)
-        for begin, end, after_next in reversed(stretches):
-            here = missing[begin:end]
-            next_less.take(here, None, afters[begin:end], "clip")
-            more = after_next - end
-            if more:
-                # Programs that go on; those that do not end here with a leaf.
-                mine, behind = slice(begin, begin + more), slice(end, after_next)
-                last, level = lasts[mine], heights[mine]
-                next_same.take(here[:more], None, last, "clip")
-                heights.take(last, None, above[:more], "clip")
-                np.maximum(heights[behind], above[:more], out=level)
-                for number, places in enumerate(middle):
-                    # Operand number + 2 of k begins where k - number - 2 more are missing than here.
-                    open_ones = np.maximum(self._arity.take(layout.codes[mine]) - (number + 2), 0)
-                    next_same.take(here[:more] + open_ones * batch, None, places[mine], "clip")
-                    np.maximum(level, heights.take(places[mine]), out=level, where=open_ones > 0)
-                np.add(level, one, out=level)
-                np.multiply(level, is_op[mine], out=level)
-                np.multiply(hashes[behind], multiplier, out=rest[:more])
-                own = hashes[mine]
-                np.add(own, rest[:more], out=own)
-            next_same[here] = ids[begin:end]
-        return _Parts(afters, lasts, middle, heights, hashes)
+        `behind` are the places behind the parts of the nodes.
+        """
+        # The hash of a part is a sum over its instructions, each with its number times a power of the multiplier.
+        sums = np.zeros(len(codes) + 1, np.uint64)
+        terms = self._salt.take(codes)
+        terms *= self._find_powers(len(codes))
+        np.cumsum(terms, out=sums[1:])
+        hashes = sums.take(behind)
+        hashes -= sums.take(nodes)
+        hashes *= self._inverses.take(nodes)
+        buckets = hashes * np.uint64(_MULTIPLIER)
+        buckets >>= _BUCKET_SHIFT
+        cells = buckets.view(np.intp)
+        self._found[cells.take(by_column)] = by_column.astype(np.int32)
+        equal: IndexArray = self._found.take(cells).astype(np.intp)
+        is_other = (hashes.take(equal) != hashes).nonzero()[0]
+        equal[is_other] = is_other
+        return equal
 
-    def _find_equal(self, layout: _Layout, parts: _Parts, nodes: IndexArray) -> IndexArray:
-        """Of each node one whose part is equal to its own, often the same for all equal ones."""
-        self._extend_powers(len(layout.firsts))
-        afters, columns = parts.afters.take(nodes), layout.columns
-        sizes = columns.take(afters)
-        sizes -= columns.take(nodes)
-        # Of the part alone: without what follows it.
-        behind = parts.hashes.take(afters)
-        behind *= self._powers.take(sizes)
-        hashes = parts.hashes.take(nodes)
-        hashes -= behind
-        np.multiply(hashes, np.uint64(_MULTIPLIER), out=behind)
-        behind >>= _BUCKET_SHIFT
-        buckets = behind.view(np.intp)
-        table = np.empty(_BUCKETS, np.int32)
-        table[buckets] = np.arange(len(nodes), dtype=np.int32)
-        found = table.take(buckets)
-        return np.where(hashes.take(found) == hashes, nodes.take(found), nodes)
+    def _find_powers(self, count: int) -> Hashes:
+        if len(self._powers) < count:
+            self._powers, self._inverses = (_make_powers(base, 2 * count) for base in (_MULTIPLIER, _INVERSE))
+        return self._powers[:count]
 
-    def _extend_powers(self, time: int) -> None:
-        if len(self._powers) > time:
-            return
-        powers = [1]
-        for _ in range(time):
-            powers.append(powers[-1] * _MULTIPLIER % (1 << 64))
-        self._powers = np.array(powers, np.uint64)
+    def _find_operands(
+        self, numbers: IndexArray, afters: IndexArray, places: IndexArray, kinds: IndexArray, *, is_reversed: bool
+    ) -> IndexArray:
+        """[most operands, computed] numbers of the operands of ops: each begins where the one before it ends."""
+        operands = np.empty((self._most, len(places)), np.intp)
+        begins = places + 1
+        for number, row in enumerate(operands):
+            if number:
+                begins = afters.take(begins, None, None, "clip")
+            numbers.take(begins, None, row, "clip")
+        if is_reversed:
+            _reverse_operands(operands, self._arity.take(kinds))
+        return operands
 
 
-def _by_place(matrix: NDArray[Kind], widths: IndexArray) -> NDArray[Kind]:
-    by_column = matrix[:, : len(widths)].T.copy()
-    return np.concatenate([column[:width] for column, width in zip(by_column, widths.tolist(), strict=True)])
+def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) -> _Layout:
+    """Rows [batch, time], filled up with the last number that has a code behind their ends."""
+    filler = len(codes) - 1
+    is_instruction = rows != filler
+    lengths = is_instruction.argmin(1)
+    lengths[is_instruction[:, -1]] = rows.shape[1]
+    order = _argsort_small(rows.shape[1] - lengths, rows.shape[1])
+    lengths, rows = lengths.take(order), rows.take(order, 0)
+    flat = rows[rows != filler]
+    firsts = lengths.cumsum() - lengths
+    return _Layout(codes.take(flat), lengths, order, np.arange(len(flat)) - firsts.repeat(lengths))
 
 
-def _order_operands(operands: IndexArray, arities: IndexArray, middle: list[IndexArray]) -> None:
-    """Puts the last operand of each op at its place, and those between where they belong."""
-    last = operands[1].copy()
-    for number, between in enumerate(middle):
-        operands[number + 1] = np.where(arities > number + 2, between, operands[number + 1])
-    for count in range(3, len(operands) + 1):
-        has = arities == count
-        operands[count - 1, has] = last[has]
+def _find_parts(missing_more: IndexArray, is_leaf: Flags, longest: int) -> tuple[IndexArray, IndexArray]:
+    """[place] the place behind the part that begins there, and of how many ops the place is in the parts."""
+    missing = np.zeros(len(missing_more) + 1, np.intp)
+    np.cumsum(missing_more, out=missing[1:])
+    # Before the last operand of an op as many values are missing as before the op, and more in between. So if places
+    # are sorted by how many are missing, an op has its last operand behind it, that perhaps its own, and so on to the
+    # leaf with which all of their parts end.
+    sorting = _argsort_small(missing[:-1], longest)
+    is_end = is_leaf.take(sorting)
+    ends = is_end.nonzero()[0]
+    leaves = sorting.take(ends)
+    run = np.zeros_like(sorting)  # which of them each is in
+    np.cumsum(is_end[:-1], out=run[1:])
+    afters = np.empty_like(sorting)
+    afters[sorting] = (leaves + 1).take(run)
+    # Behind an op one more is open, behind a leaf fewer by those that end with it.
+    steps, ending = np.ones_like(sorting), ends.copy()
+    ending[1:] -= ends[:-1] + 1
+    steps[leaves] = -ending
+    depths = np.zeros_like(missing)
+    np.cumsum(steps, out=depths[1:])
+    return afters, depths
+
+
+def _find_heights(depths: IndexArray, begins: IndexArray, ends: IndexArray, longest: int) -> IndexArray:
+    """How high parts stand above their leaves: how much deeper the deepest place is than the one where it begins."""
+    exponents = np.frexp(np.arange(longest + 1))[1] - 1
+    # [exponent, place] the greatest depth of 2 ** exponent places.
+    greatest = np.zeros((exponents.max(initial=0) + 1, len(depths)), np.min_scalar_type(longest))
+    greatest[0] = depths
+    for exponent, (shorter, longer) in enumerate(pairwise(greatest)):
+        width = 1 << exponent
+        np.maximum(shorter[:-width], shorter[width:], out=longer[:-width])
+    # Each part is as two of these that overlap.
+    exponent_of = exponents.take(ends - begins)
+    cells = exponent_of * len(depths)
+    found = greatest.take(cells + begins)
+    np.maximum(found, greatest.take(cells + ends - (1 << exponent_of)), out=found)
+    heights: IndexArray = found - depths.take(begins)
+    return heights
+
+
+def _argsort_small(keys: IndexArray, largest: int) -> IndexArray:
+    """A stable order of keys that differ by at most that much, which numpy finds in linear time if they are short."""
+    return keys.astype(np.min_scalar_type(largest)).argsort(kind="stable")
+
+
+def _make_powers(base: int, count: int) -> Hashes:
+    powers = np.full(count, base, np.uint64)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    return powers
 
 
 def _reverse_operands(operands: IndexArray, arities: IndexArray) -> None:

@@ -101,6 +101,63 @@ def test_torch_gives_the_same_where_nothing_is_magnified(name: str, device: str)
     np.testing.assert_allclose(found.evaluate(tokens).cpu().numpy(), wanted, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_places_are_those_of_a_walk_over_each_program(name: str) -> None:
+    make, names, _ = SPACES[name]
+    space = make()
+    tables = tables_of(space)
+    schedule = BatchEvaluator(tables, dict.fromkeys(names, np.ones(3))).schedule(
+        space.sample_tokens(100, seed=3, lengths="even")
+    )
+    codes, numbers = schedule.instructions.tolist(), schedule.numbers.tolist()
+    owners, columns = schedule.owners().tolist(), schedule.columns.tolist()
+    afters = [0] * len(codes)
+    heights = dict.fromkeys(range(len(numbers)), 0)
+    operands_of = {}
+    behind: list[int] = []
+    for place in range(len(codes) - 1, -1, -1):
+        begins = [behind.pop() for _ in range(int(tables.arity[codes[place]]))]
+        afters[place] = afters[begins[-1]] if begins else place + 1
+        heights[place] = 1 + max((heights[begin] for begin in begins), default=-1)
+        operands_of[place] = [numbers[begin] for begin in begins]
+        behind.append(place)
+    assert schedule.afters.tolist() == afters
+    assert (schedule.sizes() == np.array(afters) - np.arange(len(codes))).all()
+    assert behind == sorted(schedule.begins.tolist(), reverse=True), "each program begins behind another"
+    for place, (owner, column) in enumerate(zip(owners, columns, strict=True)):
+        assert place == schedule.begins[owner] + column == schedule.places(np.array([owner]), np.array([column]))[0]
+    assert schedule.roots.tolist() == [numbers[place] for place in schedule.begins.tolist()]
+    first = max(numbers) + 1 - len(schedule.codes)
+    height_of = np.repeat(schedule.heights, np.diff(schedule.bounds)).tolist()
+    is_reversed = tables.code_by_token is None
+    for place, number in enumerate(numbers):
+        if number >= first:
+            assert schedule.codes[number - first] == codes[place]
+            assert height_of[number - first] == heights[place]
+            found = schedule.operands[: len(operands_of[place]), number - first].tolist()
+            assert found[:: -1 if is_reversed else 1] == operands_of[place]
+
+
+def test_long_programs_and_high_ones() -> None:
+    space = dslc.compile("expression", max_tokens=300)
+    tokens = space.sample_tokens(6, seed=0, lengths="even")
+    chain = space.parse("sin ( " * 299 + "x" + " )" * 299).tokens
+    tokens = np.concatenate((tokens, np.full((1, 300), len(space.vocabulary))))
+    tokens[-1, : len(chain)] = chain
+    inputs = {"x": np.linspace(0.5, 1.5, 3)}
+    wanted = interpret_all(space, tokens, inputs)
+    np.testing.assert_array_equal(BatchEvaluator(tables_of(space), inputs).evaluate(tokens), wanted)
+
+
+def test_no_program_and_programs_without_ops() -> None:
+    space = dslc.compile("expression", start="two_variables", max_tokens=20)
+    evaluator = BatchEvaluator(tables_of(space), {"x": np.array([1.0, 2.0]), "y": np.array([3.0, 4.0])})
+    assert evaluator.evaluate(np.empty((0, 20), np.int16)).shape == (0, 2)
+    tokens = np.full((3, 20), len(space.vocabulary))
+    tokens[:, 0] = [space.parse(text).tokens[0] for text in ("y", "x", "y")]
+    np.testing.assert_array_equal(evaluator.evaluate(tokens), [[3, 4], [1, 2], [3, 4]])
+
+
 def test_one_program_and_equal_programs() -> None:
     space = dslc.compile("expression")
     inputs = {"x": np.linspace(0.5, 1.5, 7)}

@@ -17,6 +17,7 @@ from dslc.automaton import sample_batch
 from dslc.automaton.count import Counts
 from dslc.automaton.sample_batch import BatchSampler, make_alias
 from dslc.automaton.uniform import Lengths, uniform_log_prob, uniform_next
+from dslc.automaton.variation_batch import BatchVariation
 from dslc.diagnostics import DslcError
 from tests.dslc.random_grammars import lower_text, random_grammar
 
@@ -45,6 +46,24 @@ def draw(counts: Counts, number: int, seed: int, lengths: Lengths) -> list[tuple
         assert set(row[length:]) <= {pad_id}
         sentences.append(tuple(row[:length]))
     return sentences
+
+
+@pytest.mark.parametrize("lengths", MODES)
+@pytest.mark.parametrize("name", ["arithmetic", "arith", "optim"])
+def test_slots_and_ends_are_those_of_a_walk(name: str, lengths: Lengths) -> None:
+    counts = counts_of(ARITHMETIC, 12) if name == "arithmetic" else bench(name, 30)
+    sampler, automaton = BatchSampler(counts), counts.automaton
+    variation = BatchVariation(automaton, counts.budget, np.random.default_rng(0))
+    tokens = sampler.sample(300, np.random.default_rng(1), lengths)
+    found = sampler.sample_sentences(300, np.random.default_rng(1), lengths)
+    wanted = variation.mark_ends(variation.trace(tokens))
+    np.testing.assert_array_equal(found.tokens, tokens)
+    np.testing.assert_array_equal(found.slots, wanted.slots)
+    is_token = tokens != automaton.pad_id
+    assert found.ends is not None
+    assert wanted.ends is not None
+    np.testing.assert_array_equal(found.ends[is_token], wanted.ends[is_token])
+    assert {str(part.dtype) for part in (found.tokens, found.slots, found.ends)} == {"int16"}
 
 
 def check_chi_square(seen: Mapping[Cell, int], expected: Mapping[Cell, float], number: int) -> None:

@@ -26,6 +26,7 @@ def test_all_that_a_policy_sees_is_the_same(name: str) -> None:
     automaton, budget, batch = space.lowering.automaton, space.max_tokens, 200
     unrolled = unroll_automaton(automaton, budget, most_choices=100_000)
     assert unrolled is not None
+    assert unroll_automaton(automaton, budget, most_choices=100_000) is unrolled, "it is kept"
     runtime = BatchRuntime(automaton, batch, budget, track=True)
     state, previous = np.ones(batch, np.int64), np.full(batch, automaton.pad_id)
     generator = np.random.default_rng(0)

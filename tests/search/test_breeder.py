@@ -6,7 +6,7 @@ import pytest
 import dslc
 from dslc.automaton.variation_batch import BatchVariation, Sentences
 from dslc.search.breeder import CROSSOVER, MUTATION, POOL, Breeder
-from dslc.search.key_set import KeySet
+from dslc.search.key_set import KeyNumbers, KeySet
 from dslc.search.members import DIGITS, Members
 from dslc.search.row_hash import RowHash
 from dslc.space import Space
@@ -30,6 +30,25 @@ def test_a_set_of_keys_is_a_set(spread: int) -> None:
     again = KeySet(keys.keys())
     assert again.keys().tolist() == sorted(known)
     assert not len(again.add_new(keys.keys(), 10))
+
+
+def test_key_numbers_are_those_of_a_dict() -> None:
+    generator = np.random.default_rng(1)
+    numbers, known = KeyNumbers(), dict[int, int]()
+    for _ in range(40):
+        keys = generator.integers(0, 1 << 64, 700, dtype=np.uint64)
+        keys[::3] = generator.choice(keys, len(keys[::3]))
+        if known:
+            keys[1::4] = generator.choice(np.array(list(known), np.uint64), len(keys[1::4]))
+        new = []
+        for place, key in enumerate(keys.tolist()):
+            if key not in known:
+                known[key] = len(known)
+                new.append(place)
+        found, places = numbers.find(keys)
+        assert found.tolist() == [known[key] for key in keys.tolist()]
+        assert places.tolist() == new
+    assert len(numbers) == len(known) > (1 << 14)
 
 
 def settle_plainly(living: list[tuple[float, int, int]], niche: int) -> list[tuple[float, int, int]]:
