@@ -70,29 +70,30 @@ class RowTape:
         self.squashed, self.hidden = ([like.new_empty(kept, rows, size) for _ in layers] for _ in range(2))
         self.logits = like.new_empty(kept, rows, len(like))
         # Views of each step, made once: they cost as much as arithmetic.
-        self._layers = [
+        self._now = [
             [
-                LayerStep(gates, *gates.chunk(4, 1), *others)
-                for gates, *others in zip(
-                    self.gates[layer], self.cells[layer][1:], self.squashed[layer], self.hidden[layer], strict=True
+                LayerStep(*(gates[t], *gates[t].chunk(4, 1), cells[t + 1], squashed[t], hidden[t]))
+                for gates, cells, squashed, hidden in zip(
+                    self.gates, self.cells, self.squashed, self.hidden, strict=True
                 )
             ]
-            for layer in layers
+            for t in range(kept)
         ]
+        self._after = [[(step.hidden, step.cells) for step in now] for now in self._now]
         self._logits = list(self.logits.unbind(0))
         self._minus_one = like.new_full((), -1.0)
 
     def open(self, t: int) -> tuple[Float[Tensor, "row gate"], Float[Tensor, "row token"]]:
         """Where to write, before step t, x U + b of the lowest layer, and what the logits start at."""
         kept = t % ROLLING if self.is_rolling else t
-        return self._layers[0][kept].gates, self._logits[kept]
+        return self._now[kept][0].gates, self._logits[kept]
 
     def step(self, weights: FoldedWeights, t: int) -> Float[Tensor, "row hidden"]:
         """Step t, from that before it; returns the states of the top layer."""
         kept, last = (t % ROLLING, (t - 1) % ROLLING) if self.is_rolling else (t, t - 1)
-        before = [(steps[last].hidden, steps[last].cells) for steps in self._layers] if t else None
-        now = [steps[kept] for steps in self._layers]
-        return _run_step(weights, now, before, self._logits[kept], self._minus_one)
+        return _run_step(
+            weights, self._now[kept], self._after[last] if t else None, self._logits[kept], self._minus_one
+        )
 
 
 class NodeTape:

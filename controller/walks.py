@@ -126,8 +126,8 @@ class TableWalk:
         return Steps(
             tokens=torch.from_numpy(self._tokens[:time]).t().contiguous(),
             lengths=lengths,
-            inputs=self._states.features[states],
-            rows=self._states.rows[states],
+            inputs=self._states.features.index_select(0, states.view(-1)).view(*states.shape, -1),
+            rows=self._states.rows.take(states),
             states=states,
         )
 

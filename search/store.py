@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +181,8 @@ class RunStore:
         self.commit_when_due()
 
     def _note_sample(self, sample: Sample) -> None:
-        tokens, parents = str(list(sample.tokens)), str(list(sample.parent_ids))  # of integers, so it is JSON
-        row = (sample.id, sample.batch, tokens, sample.text, sample.log_prob, sample.program_hash)
-        self._samples.append((*row, sample.origin, parents, time.time()))
+        row = (sample.id, sample.batch, _list_json(sample.tokens), sample.text, sample.log_prob, sample.program_hash)
+        self._samples.append((*row, sample.origin, _list_json(sample.parent_ids), time.time()))
 
     def record_evaluation(self, evaluation: Evaluation) -> None:
         """Note what a program came to; written with its sample."""
@@ -291,6 +291,11 @@ def _check_samples(run_dir: Path) -> None:
             raise sqlite3.DatabaseError(found)
     except sqlite3.DatabaseError as error:
         raise _no_samples(run_dir, error) from None
+
+
+@lru_cache(maxsize=1 << 12)  # a policy repeats itself
+def _list_json(numbers: tuple[int, ...]) -> str:
+    return str(list(numbers))
 
 
 def _storable(text: str) -> str:
