@@ -124,7 +124,7 @@ class PolicyHeads(nn.ModuleDict):
 class HeadStepper:
     """The heads one step at a time, without a gradient, with the weights of the moment at which it was made.
 
-    Few calls matter here as in `dslc.controller.network`: W_item and W_now are one product, and what is not finished is
+    Few calls matter here as in `dslc.controller.tape`: W_item and W_now are one product, and what is not finished is
     a row of zeros in the memory of items.
     """
 

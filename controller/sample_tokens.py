@@ -4,7 +4,7 @@
 after they end, those that begin alike go through the network together, and its step is few calls into memory of its
 own. Nothing is kept but tokens and, for the few that teach, what the network saw (`StepRecord`).
 
-All squashing is by one function, as in `dslc.controller.network`.
+All squashing is by one function, as in `dslc.controller.tape`.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class _Beginnings:
 
 
 class _Network:
-    """The network's state for a batch, computed as `Tape.step` does; at first of one row."""
+    """The network's state for a batch, computed as a `RowTape` does; at first of one row."""
 
     def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights) -> None:
         self._weights = weights
