@@ -44,13 +44,12 @@ def differentiate(
     """
     count, first = len(by_logits), paths.counts[0]
     by_weights = [by_logits.t() @ tape.hidden[-1][:count], by_logits.sum(0)]
-    by_after = tape.by_after[:count]
-    by_hidden, by_cells = by_after.chunk(2, 1)
+    by_hidden, by_cells = tape.by_hidden[:count], tape.by_cells[:count]
     torch.mm(by_logits, weights.output.t(), out=by_hidden)
     for layer in range(len(weights.layers) - 1, -1, -1):
         own = weights.layers[layer]
         by_cells.zero_()
-        by_gates = _differentiate_layer(tape, layer, own, by_after, paths)
+        by_gates = _differentiate_layer(tape, layer, own, paths)
         by_recurrent = by_gates[first:].t() @ tape.hidden_before[layer][first:count]
         if layer:
             by_upward, by_bias = tape.hidden[layer - 1][:count].t() @ by_gates, by_gates.sum(0)
@@ -63,23 +62,21 @@ def differentiate(
     return by_weights
 
 
-def _differentiate_layer(
-    tape: NodeTape, layer: int, weights: LayerWeights, by_after: Float[Tensor, "node both"], paths: Paths
-) -> Float[Tensor, "node gate"]:
+def _differentiate_layer(tape: NodeTape, layer: int, weights: LayerWeights, paths: Paths) -> Float[Tensor, "node gate"]:
     """da of all nodes, from dh' without what comes through later steps, and zeros: there the sums of dh' and dc' go."""
-    counts, count, back = paths.counts, len(by_after), weights.recurrent.t()
-    size = len(back.t())
-    by_gates, keeps = tape.by_gates[layer][:count], tape.gates[layer][:count, 2 * size : 3 * size]
-    passed = torch.empty_like(by_after[: max(counts)])
-    all_by_gates, all_by_after, all_keeps, all_by_hidden, all_by_cell, all_into_cell, *all_by_parts = (
-        each.split_with_sizes(counts)
-        for each in (
-            by_gates,
-            by_after,
-            keeps,
-            *by_after.chunk(2, 1),
-            tape.into_cell[layer][:count],
-            *by_gates.chunk(4, 1),
+    counts, count, back = paths.counts, sum(paths.counts), weights.recurrent.t()
+    size = len(weights.recurrent)
+    passed = torch.empty_like(tape.by_after[: max(counts)])
+    all_by_gates, all_by_after, all_by_hidden, all_by_cell, all_keeps, all_into_cell, *all_by_parts = (
+        tape.split(part, counts)
+        for part in (
+            tape.by_gates[layer],
+            tape.by_after,
+            tape.by_hidden,
+            tape.by_cells,
+            tape.gate_parts[layer][2],
+            tape.into_cell[layer],
+            *tape.by_gate_parts[layer],
         )
     )
     stop, row = len(counts), count
@@ -105,7 +102,7 @@ def _differentiate_layer(
         all_by_parts[0][t].mul_(by_state)
         for by_part in all_by_parts[1:]:  # by its own: a product that spreads one over three takes twice as long
             by_part[t].mul_(by_cell)
-    return by_gates
+    return tape.by_gates[layer][:count]
 
 
 def _write_factors(tape: NodeTape, layer: int, start: int, stop: int) -> None:

@@ -14,6 +14,9 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+FEWEST_SHARING = 16
+"""Sequences from which on it pays to look for those that begin alike: a node that several come from costs calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -30,18 +33,20 @@ class Paths:
     """Of each node a step of a sequence that is there: position * batch + sequence."""
 
 
-def find_paths(tokens: NDArray[np.int32], pad_id: int) -> Paths:
+def find_paths(tokens: NDArray[np.int32], pad_id: int, fewest: int = FEWEST_SHARING) -> Paths:
     """The paths of sequences [time, batch], filled up with `pad_id` behind their ends.
 
+    Of fewer than `fewest` sequences, at least 1, each has nodes of its own.
+
     Example:
-        >>> paths = find_paths(np.array([[0, 1, 0], [5, 2, 3]], np.int32), pad_id=9)
+        >>> paths = find_paths(np.array([[0, 1, 0], [5, 2, 3]], np.int32), pad_id=9, fewest=1)
         >>> paths.counts, paths.nodes.tolist()
         ([1, 2], [[0, 0, 0], [1, 2, 1]])
     """
     time, batch = tokens.shape
-    if not time or not batch:
-        nothing = torch.zeros(0, dtype=torch.int64)
-        return Paths([0] * time, [None] * time, nothing.view(time, batch), nothing)
+    if not time or batch < fewest:
+        steps = torch.arange(time * batch)
+        return Paths([batch] * time, [None] * time, steps.view(time, batch), steps)
     # As bytes, the first the largest part: an order of sentences as of words, for less than np.lexsort takes.
     order = np.ascontiguousarray(tokens.T, ">u2").view(f"S{2 * time}")[:, 0].argsort()
     ordered = tokens[:, order]

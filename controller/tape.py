@@ -111,12 +111,19 @@ class NodeTape:
         self.after, self.before = ([like.new_empty(nodes, 2 * size) for _ in layers] for _ in range(2))
         """`before`: those of each node's parent, zeros at the beginning."""
         self.by_after = like.new_empty(nodes, 2 * size)
+        self.by_hidden, self.by_cells = self.by_after.chunk(2, 1)
+        self.gate_parts, self.by_gate_parts = (
+            [each.chunk(4, 1) for each in part] for part in (self.gates, self.by_gates)
+        )
         self.logits = like.new_empty(nodes, len(like))
         self.hidden, self.hidden_before = ([each[:, :size] for each in part] for part in (self.after, self.before))
         self.cells, self.cells_before = ([each[:, size:] for each in part] for part in (self.after, self.before))
         self.version = 0
         """How many batches have been written on it."""
         self._minus_one = like.new_full((), -1.0)
+        self._counts: list[int] = []
+        self._views: dict[int, tuple[Tensor, ...]] = {}
+        """By buffer, of steps of so many nodes."""
 
     def follow(self, weights: FoldedWeights, paths: Paths) -> None:
         """Let the network go along paths: the lowest gates hold x U + b and the logits what z starts at."""
@@ -124,10 +131,10 @@ class NodeTape:
         counts = paths.counts
         layers = [self._split(layer, counts) for layer in range(len(weights.layers))]
         after, before, hidden, cells = (
-            [_split(each, counts) for each in part]
+            [self.split(each, counts) for each in part]
             for part in (self.after, self.before, self.hidden_before, self.cells_before)
         )
-        for t, (logits, parents) in enumerate(zip(_split(self.logits, counts), paths.parents, strict=True)):
+        for t, (logits, parents) in enumerate(zip(self.split(self.logits, counts), paths.parents, strict=True)):
             if t:
                 for target, source in zip(before, after, strict=True):
                     if parents is None:
@@ -137,6 +144,15 @@ class NodeTape:
             last = [(states[t], its[t]) for states, its in zip(hidden, cells, strict=True)] if t else None
             _run_step(weights, [steps[t] for steps in layers], last, logits, self._minus_one)
         self._clear_beginning(counts)
+
+    def split(self, buffer: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
+        """Views of each step of a buffer of this tape; made anew only when the steps have other numbers of nodes."""
+        if counts != self._counts:
+            self._counts, self._views = counts, {}
+        key = id(buffer)
+        if key not in self._views:
+            self._views[key] = buffer[: sum(counts)].split_with_sizes(counts)
+        return self._views[key]
 
     def pick(self, rows: RowTape, paths: Paths) -> None:
         """Take over what has been written a row a sequence."""
@@ -154,18 +170,13 @@ class NodeTape:
 
     def _split(self, layer: int, counts: list[int]) -> list[LayerStep]:
         """Views of each step of a layer."""
-        gates = self.gates[layer][: sum(counts)]
-        parts = (gates, *gates.chunk(4, 1), self.cells[layer], self.squashed[layer], self.hidden[layer])
-        return [LayerStep(*step) for step in zip(*(_split(part, counts) for part in parts), strict=True)]
+        parts = (self.gates[layer], *self.gate_parts[layer])
+        parts = (*parts, self.cells[layer], self.squashed[layer], self.hidden[layer])
+        return [LayerStep(*step) for step in zip(*(self.split(part, counts) for part in parts), strict=True)]
 
     def _clear_beginning(self, counts: list[int]) -> None:
         for part in self.before:
             part[: counts[0]].zero_()
-
-
-def _split(buffer: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
-    """Views of each step."""
-    return buffer[: sum(counts)].split_with_sizes(counts)
 
 
 def _run_step(

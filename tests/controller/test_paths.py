@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dslc.controller.paths import Paths, find_paths
+from dslc.controller.paths import FEWEST_SHARING, Paths, find_paths
 
 PAD = 3
 TIME = 5
@@ -36,7 +36,7 @@ def number_within(paths: Paths) -> list[list[int]]:
 @given(SEQUENCES)
 def test_a_node_is_a_beginning(sequences: list[list[int]]) -> None:
     tokens = make_tokens(sequences)
-    paths = find_paths(tokens, PAD)
+    paths = find_paths(tokens, PAD, fewest=1)
     within = number_within(paths)
     for position in range(TIME):
         node_of: dict[tuple[int, ...] | str, set[int]] = {}
@@ -48,7 +48,7 @@ def test_a_node_is_a_beginning(sequences: list[list[int]]) -> None:
 @given(SEQUENCES)
 def test_a_parent_is_where_a_sequence_of_the_node_was(sequences: list[list[int]]) -> None:
     tokens = make_tokens(sequences)
-    paths = find_paths(tokens, PAD)
+    paths = find_paths(tokens, PAD, fewest=1)
     within = number_within(paths)
     assert paths.parents[0] is None
     for position in range(1, TIME):
@@ -63,6 +63,15 @@ def test_a_parent_is_where_a_sequence_of_the_node_was(sequences: list[list[int]]
 @given(SEQUENCES)
 def test_each_node_has_picked_a_step_of_its_own(sequences: list[list[int]]) -> None:
     tokens = make_tokens(sequences)
-    paths = find_paths(tokens, PAD)
+    paths = find_paths(tokens, PAD, fewest=1)
     assert paths.nodes.reshape(-1)[paths.picked].tolist() == list(range(sum(paths.counts)))
     assert len(paths.picked) == sum(paths.counts)
+
+
+def test_of_few_sequences_each_has_nodes_of_its_own() -> None:
+    tokens = np.zeros((TIME, FEWEST_SHARING), np.int32)
+    assert find_paths(tokens, PAD).counts == [1] * TIME
+    few = find_paths(tokens[:, 1:], PAD)
+    assert few.counts == [FEWEST_SHARING - 1] * TIME
+    assert few.parents == [None] * TIME
+    assert few.picked.tolist() == few.nodes.reshape(-1).tolist() == list(range(TIME * (FEWEST_SHARING - 1)))

@@ -9,6 +9,7 @@ from torch import Tensor
 import dslc
 from dslc.controller import PRESETS, RecurrentPolicy, Steps, join_steps, replay, sample_rollout, score_rollout
 from dslc.controller.masking import masked_entropy, masked_log_softmax
+from dslc.controller.paths import FEWEST_SHARING
 from dslc.space import Space
 
 GRAMMARS = {
@@ -37,7 +38,7 @@ def make_policy(space: Space, preset_name: str) -> RecurrentPolicy:
 
 def make_steps(space: Space, policy: RecurrentPolicy) -> Steps:
     """Sentences of many lengths, in a batch that is joined from two."""
-    first = sample_rollout(policy, 7, torch.Generator().manual_seed(1)).steps
+    first = sample_rollout(policy, FEWEST_SHARING, torch.Generator().manual_seed(1)).steps
     second = replay(policy, [program.tokens for program in space.samples(4, seed=5, lengths="even")])
     return join_steps(first, second, policy.automaton.pad_id)
 
