@@ -126,7 +126,9 @@ class TableWalk:
         return Steps(
             tokens=torch.from_numpy(self._tokens[:time]).t().contiguous(),
             lengths=lengths,
-            inputs=self._states.features.index_select(0, states.view(-1)).view(*states.shape, -1),
+            inputs=self._states.features.index_select(0, states.view(-1)).view(
+                *states.shape, self._states.features.shape[1]
+            ),
             rows=self._states.rows.take(states),
             states=states,
         )
