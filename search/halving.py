@@ -146,7 +146,7 @@ class Halving:
                 for rewards in self._rewards
             ],
             "promoted": [sorted(promoted) for promoted in self._promoted],
-            "curves": [
+            "curves_by_program": [
                 {h: {str(step): value for step, value in curve.items()} for h, curve in curves.items()}
                 for curves in self._curves
             ],
@@ -161,7 +161,7 @@ class Halving:
         self._promoted = [set(promoted) for promoted in state["promoted"]]
         self._curves = [
             {h: {int(step): value for step, value in curve.items()} for h, curve in curves.items()}
-            for curves in state["curves"]
+            for curves in state.get("curves_by_program", self._curves)  # an older dslc noted none
         ]
 
 
