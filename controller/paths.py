@@ -54,16 +54,15 @@ def find_paths(tokens: NDArray[np.int32], pad_id: int, fewest: int = FEWEST_SHAR
     begins = np.zeros((time, batch), np.bool_)
     begins[:, 0] = True
     np.logical_or.accumulate(ordered[:-1, 1:] != ordered[:-1, :-1], 0, out=begins[1:, 1:])
-    number = begins.cumsum(1)
-    ended = ordered[:-1] == pad_id
-    if ended.any():
-        begins[1:] &= ~ended
-        steps = ended.any(1).nonzero()[0]
-        begins[steps + 1, ended[steps].argmax(1)] = True
-        number = begins.cumsum(1)
-        first = number[np.arange(1, time), ended.argmax(1)]
-        number[1:] = np.where(ended, first[:, None], number[1:])
-    number -= 1
+    # Those that have ended have one node together, where the first of them stands.
+    ended = np.zeros((time, batch), np.bool_)
+    np.equal(ordered[:-1], pad_id, out=ended[1:])
+    begins &= ~ended
+    late = np.flatnonzero(ended.any(1))
+    first = ended[late].argmax(1)
+    begins[late, first] = True
+    number = begins.cumsum(1) - 1
+    number[late] = np.where(ended[late], number[late, first][:, None], number[late])
     counts = begins.sum(1)
     starts = counts.cumsum() - counts
     nodes = np.empty((time, batch), np.int64)

@@ -10,12 +10,12 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from dslc.controller.masking import masked_divergence, masked_entropy, masked_log_softmax
-from dslc.controller.network import DistinctInputs, FoldedWeights, tell_apart
+from dslc.controller.network import FoldedWeights, tell_apart
 from dslc.controller.paths import find_paths
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
 from dslc.controller.tape import NodeTape, RowTape
-from dslc.controller.teacher_forcing import RecordedSteps, follow_steps
+from dslc.controller.teacher_forcing import RecordedSteps, SeenSteps, follow_steps
 from dslc.controller.tracking import make_tracker
 from dslc.controller.walks import TableWalk, start_walk
 
@@ -108,7 +108,6 @@ def sample_steps(
         tokens[: len(sequence), row] = torch.tensor(sequence, dtype=torch.int32)
     drawer = TokenDrawer(weights.bias, batch_size)
     log_probs: list[Tensor] = []
-    done = 0
     for start in range(0, budget, CHECK_EVERY):
         if start >= policy.automaton.min_tokens and walk.are_done():
             break
@@ -261,49 +260,38 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
 def read_steps(policy: RecurrentPolicy, steps: Steps) -> RecordedSteps:
     """Recorded steps as the hand-written pass reads them."""
     paths = find_paths(steps.tokens.t().numpy(), policy.automaton.pad_id)
-    inputs, place, rows, allowed = _pick_steps(policy, steps, paths.picked)
     cells = paths.nodes * (policy.automaton.num_tokens + 1) + steps.tokens.t()
-    return RecordedSteps(inputs, place, policy.blocked_logits, rows, allowed, paths, cells)
+    return RecordedSteps(_pick_steps(policy, steps, paths.picked), paths, cells)
 
 
 @torch.no_grad()
 def walk_again(policy: RecurrentPolicy, steps: Steps, weights: FoldedWeights, tape: RowTape) -> None:
     """Write recorded steps on a tape as they were written when they were sampled, to the last bit."""
     batch, time = steps.tokens.shape
-    inputs, place, rows, allowed = _pick_steps(policy, steps, torch.arange(time * batch))
-    all_gates = inputs.fold(weights).index_select(0, place)
-    all_logits = (policy.blocked_logits + weights.bias).index_select(0, rows)
-    if allowed is not None:
-        all_logits.masked_fill_(~allowed, -torch.inf)
-    for t, (its_gates, its_logits) in enumerate(
-        zip(all_gates.view(time, batch, -1), all_logits.view(time, batch, -1), strict=True)
-    ):
-        gates, logits = tape.open(t)
-        gates.copy_(its_gates)
-        logits.copy_(its_logits)
+    seen = _pick_steps(policy, steps, torch.arange(time * batch))
+    seen.write(weights, tape.gates[0][:time].flatten(0, 1), tape.logits[:time].flatten(0, 1))
+    for t in range(time):
         tape.step(weights, t)
 
 
-def _pick_steps(
-    policy: RecurrentPolicy, steps: Steps, picked: Int64[Tensor, "node"]
-) -> tuple[DistinctInputs, Tensor, Tensor, Tensor | None]:
-    """Of some steps, position * batch + sequence: inputs, which of them each has, row of the mask, and what counters
-    allow."""
+def _pick_steps(policy: RecurrentPolicy, steps: Steps, picked: Int64[Tensor, "node"]) -> SeenSteps:
+    """What the network is given at some steps, numbered position * batch + sequence."""
 
     def pick(part: Tensor) -> Tensor:
         return part.transpose(0, 1).flatten(0, 1).index_select(0, picked)
 
-    rows, allowed = pick(steps.rows), None if steps.allowed is None else pick(steps.allowed)
     if policy.states is not None and steps.states is not None:
-        return policy.states.inputs, pick(steps.states), rows, allowed
-    ids, positions = policy.feature_ids(pick(steps.inputs)), picked // max(len(steps.tokens), 1)
-    inputs, place = tell_apart(ids, positions, policy.feature_sizes, len(policy.position))
-    return inputs, place, rows, allowed
+        inputs, place = policy.states.inputs, pick(steps.states)
+    else:
+        ids, positions = policy.feature_ids(pick(steps.inputs)), picked // max(len(steps.tokens), 1)
+        inputs, place = tell_apart(ids, positions, policy.feature_sizes, len(policy.position))
+    allowed = None if steps.allowed is None else pick(steps.allowed)
+    return SeenSteps(inputs, place, policy.blocked_logits, pick(steps.rows), allowed)
 
 
 def _score_by_hand(policy: RecurrentPolicy, steps: Steps) -> Score:
     """The same by the hand-written pass, several times cheaper on a CPU."""
     weights, recorded = policy.fold(), read_steps(policy, steps)
-    tape = NodeTape(weights, len(recorded.rows))
+    tape = NodeTape(weights, len(recorded.paths.picked))
     chosen, entropies = follow_steps(recorded, policy.network_parameters, weights, tape)
     return Score(chosen.t(), entropies.t())

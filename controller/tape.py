@@ -34,8 +34,10 @@ LARGEST_TAPE = 1 << 24
 """Numbers in the buffers of a tape that is kept from sampling to the update."""
 ROLLING = 2
 """Steps of a tape on which only the present and the last one are kept."""
-PARTS = 14
-"""Buffers of a layer on a tape of nodes, in its units."""
+ROW_PARTS = 7
+"""Buffers of a layer on a tape of rows, in its units."""
+NODE_PARTS = 14
+"""The same of a tape of nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class NodeTape:
         """Let the network go along paths: the lowest gates hold x U + b and the logits what z starts at."""
         self.version += 1
         counts = paths.counts
-        layers = [self._split(layer, counts) for layer in range(len(weights.layers))]
+        layers = [self._view_steps(layer, counts) for layer in range(len(weights.layers))]
         after, before, hidden, cells = (
             [self.split(each, counts) for each in part]
             for part in (self.after, self.before, self.hidden_before, self.cells_before)
@@ -168,10 +170,10 @@ class NodeTape:
             self.hidden_before[layer][first:count] = hidden.index_select(0, picked[first:] - rows.rows)
         self._clear_beginning(paths.counts)
 
-    def _split(self, layer: int, counts: list[int]) -> list[LayerStep]:
-        """Views of each step of a layer."""
-        parts = (self.gates[layer], *self.gate_parts[layer])
-        parts = (*parts, self.cells[layer], self.squashed[layer], self.hidden[layer])
+    def _view_steps(self, layer: int, counts: list[int]) -> list[LayerStep]:
+        """Each step of a layer."""
+        states = self.cells[layer], self.squashed[layer], self.hidden[layer]
+        parts = self.gates[layer], *self.gate_parts[layer], *states
         return [LayerStep(*step) for step in zip(*(self.split(part, counts) for part in parts), strict=True)]
 
     def _clear_beginning(self, counts: list[int]) -> None:
@@ -211,4 +213,4 @@ def _run_step(
 def count_numbers(weights: FoldedWeights, steps: int, rows: int) -> int:
     """Numbers in the buffers of a tape of rows and of one of as many nodes."""
     size = weights.hidden_size
-    return steps * rows * ((len(weights.layers) * (PARTS + 7) + 2) * size + 2 * len(weights.bias))
+    return steps * rows * ((len(weights.layers) * (ROW_PARTS + NODE_PARTS) + 2) * size + 2 * len(weights.bias))

@@ -21,30 +21,38 @@ from dslc.controller.tape import NodeTape
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedSteps:
-    """What the pass reads besides weights; time is the first axis."""
+class SeenSteps:
+    """What the network is given at some steps, besides its weights and its own states."""
 
     inputs: DistinctInputs
     place: Int64[Tensor, "node"]
-    """Which of them each node has."""
+    """Which of them each step has."""
     table: Float[Tensor, "mask_row token"]
     """Logits to which those of the network are added, -inf where a token is not allowed."""
     rows: Int32[Tensor, "node"]
     """Of the table."""
     allowed: Bool[Tensor, "node token"] | None
     """What counters allow too, where the space has some."""
+
+    def write(
+        self, weights: FoldedWeights, gates: Float[Tensor, "node gate"], logits: Float[Tensor, "node token"]
+    ) -> None:
+        """Write x U + b of the lowest layer, and what the logits start at."""
+        torch.index_select(self.inputs.fold(weights), 0, self.place, out=gates)
+        torch.index_select(self.table + weights.bias, 0, self.rows, out=logits)
+        if self.allowed is not None:
+            logits.masked_fill_(~self.allowed, -torch.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSteps:
+    """What the pass reads besides weights; time is the first axis."""
+
+    seen: SeenSteps
+    """A step of each node."""
     paths: Paths
     cells: Int64[Tensor, "time batch"]
     """Of each token its place in a table [node, token], laid out flat."""
-
-    def write(self, weights: FoldedWeights, tape: NodeTape) -> None:
-        """Let the network go through them."""
-        count = len(self.rows)
-        torch.index_select(self.inputs.fold(weights), 0, self.place, out=tape.gates[0][:count])
-        torch.index_select(self.table + weights.bias, 0, self.rows, out=tape.logits[:count])
-        if self.allowed is not None:
-            tape.logits[:count].masked_fill_(~self.allowed, -torch.inf)
-        tape.follow(weights, self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ class ScoredSteps:
         by_logits = self.surprises * by_entropy
         by_logits.addcmul_(self.probs, by_log_prob - by_entropy * self.certainties[:, None], value=-1)
         by_logits.view(-1).index_add_(0, recorded.cells.view(-1), shares)
-        return differentiate(self.tape, self.weights, recorded.inputs, recorded.place, by_logits, recorded.paths)
+        seen, paths = recorded.seen, recorded.paths
+        return differentiate(self.tape, self.weights, seen.inputs, seen.place, by_logits, paths)
 
 
 @torch.no_grad()
@@ -96,11 +105,12 @@ def score_steps(
         tape: Where the network's way is written.
         is_written: It is there already, with these weights.
     """
-    paths = recorded.paths
-    assert tape.num_nodes >= len(recorded.rows), "the tape is of a smaller batch"
+    paths, count = recorded.paths, len(recorded.paths.picked)
+    assert tape.num_nodes >= count, "the tape is of a smaller batch"
     if not is_written:
-        recorded.write(weights, tape)
-    log_probs = torch.log_softmax(tape.logits[: len(recorded.rows)], -1)
+        recorded.seen.write(weights, tape.gates[0][:count], tape.logits[:count])
+        tape.follow(weights, paths)
+    log_probs = torch.log_softmax(tape.logits[:count], -1)
     chosen = log_probs.view(-1).take(recorded.cells)
     probs = log_probs.exp()
     # -p log p, as torch.special.entr gives it in ten times the time; finite where p is 0.

@@ -155,7 +155,8 @@ class Engine:
         while promotions := self.halving.promotions():
             self._train_longer(promotions)
         hashes = [sample.program_hash for sample in samples]
-        return [replace(self.ledger.outcome_by_hash[h], reward=self.halving.expect(h)) for h in hashes]
+        expected = zip(hashes, self.halving.expect(hashes), strict=True)
+        return [replace(self.ledger.outcome_by_hash[h], reward=reward) for h, reward in expected]
 
     def _train_longer(self, promotions: Sequence[Promotion]) -> None:
         """Train programs on the rungs that they have earned."""

@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 BEST_SHARE = 3
 """One in so many of the trainings on a rung is among its best, which the stopping rule compares with."""
@@ -35,6 +35,28 @@ class Promotion:
     program_hash: str
     rung: int
     """Where to: a position in the rungs."""
+
+
+class _Line(NamedTuple):
+    """What training on a rung is expected to give after that on the one below."""
+
+    mean_low: float
+    mean_high: float
+    slope: float
+
+
+def _fit_line(low: Mapping[str, float], high: Mapping[str, float]) -> _Line | None:
+    """By least squares of the programs that have a reward on both rungs; None if there is none."""
+    pairs = [(low.get(h, -math.inf), after) for h, after in high.items()]
+    pairs = [pair for pair in pairs if min(pair) > -math.inf]
+    if not pairs:
+        return None
+    mean_low, mean_high = (math.fsum(values) / len(pairs) for values in zip(*pairs, strict=True))
+    spread = math.fsum((before - mean_low) ** 2 for before, _ in pairs)
+    slope = 0.0
+    if len(pairs) >= FEWEST_PAIRS and spread > 0:
+        slope = math.fsum((before - mean_low) * (after - mean_high) for before, after in pairs) / spread
+    return _Line(mean_low, mean_high, min(max(slope, 0.0), 1.0))
 
 
 class Halving:
@@ -69,31 +91,27 @@ class Halving:
         """The highest rung that each program has been trained on."""
         return {program_hash: rung for rung, rewards in enumerate(self._rewards) for program_hash in rewards}
 
-    def expect(self, program_hash: str) -> float | None:
-        """The reward that full training is expected to give a program; its own once it has been; None if it failed.
+    def expect(self, hashes: Sequence[str]) -> list[float | None]:
+        """The reward that full training is expected to give each; its own once it has been; None if it failed.
 
         From rung to rung by the straight line that fits best, which neither falls nor rises faster than the reward; a
         horizontal one where few have been on both.
         """
-        rung = max(rung for rung, rewards in enumerate(self._rewards) if program_hash in rewards)
-        reward = self._rewards[rung][program_hash]
-        if reward == -math.inf:
-            return None
-        for low in range(rung, len(self.rungs) - 1):
-            pairs = [
-                (self._rewards[low][h], after)
-                for h, after in self._rewards[low + 1].items()
-                if min(self._rewards[low].get(h, -math.inf), after) > -math.inf
-            ]
-            if not pairs:
-                return reward
-            mean, mean_after = (math.fsum(values) / len(pairs) for values in zip(*pairs, strict=True))
-            spread = math.fsum((before - mean) ** 2 for before, _ in pairs)
-            slope = 0.0
-            if len(pairs) >= FEWEST_PAIRS and spread > 0:
-                slope = math.fsum((before - mean) * (after - mean_after) for before, after in pairs) / spread
-            reward = mean_after + min(max(slope, 0.0), 1.0) * (reward - mean)
-        return reward
+        lines = [_fit_line(low, high) for low, high in pairwise(self._rewards)]
+        trained = self.trained()
+        expected: list[float | None] = []
+        for program_hash in hashes:
+            rung = trained[program_hash]
+            reward = self._rewards[rung][program_hash]
+            if reward == -math.inf:
+                expected.append(None)
+                continue
+            for line in lines[rung:]:
+                if line is None:
+                    break
+                reward = line.mean_high + line.slope * (reward - line.mean_low)
+            expected.append(reward)
+        return expected
 
     def count_full(self) -> int:
         """How many programs have been trained in full and have a reward."""

@@ -41,10 +41,19 @@ class Sentences(NamedTuple):
 
     def lengths(self) -> Indices:
         """[sentence] number of tokens."""
-        is_token = self.slots >= 0
-        lengths: Indices = np.asarray(is_token.argmin(1))
-        lengths[is_token[:, -1]] = self.slots.shape[1]
-        return lengths
+        return count_leading(self.slots >= 0)
+
+
+def count_leading(flags: Flags) -> Indices:
+    """[row] true columns of each row, of which all stand before the first false one.
+
+    Example:
+        >>> count_leading(np.array([[True, False], [True, True], [False, False]]))
+        array([1, 2, 0])
+    """
+    count: Indices = np.asarray(flags.argmin(1))
+    count[flags[:, -1]] = flags.shape[1]
+    return count
 
 
 def join_sentences(*groups: Sentences) -> Sentences:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dslc.automaton.variation_batch import count_leading
 from dslc.program.elementwise import ElementwiseTables
 from dslc.program.write_postfix import make_lines, write_postfix
 
@@ -211,9 +212,7 @@ class Scheduler:
 def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) -> _Layout:
     """Rows [batch, time], filled up with the last number that has a code behind their ends."""
     filler = len(codes) - 1
-    is_instruction = rows != filler
-    lengths = is_instruction.argmin(1)
-    lengths[is_instruction[:, -1]] = rows.shape[1]
+    lengths = count_leading(rows != filler)
     order = _argsort_small(rows.shape[1] - lengths, rows.shape[1])
     lengths, rows = lengths.take(order), rows.take(order, 0)
     flat = rows[rows != filler]

@@ -147,7 +147,8 @@ class PolicyLearner:
         places = [weight.data_ptr() for weight in self.policy.network_parameters]
         if self._folded is None or self._folded[0] != places:
             self._folded = places, self.policy.fold()
-            self._tape = max([*self._lent, *([self._tape] if self._tape else [])], key=_size_of, default=None)
+            free = [tape for tape in (*self._lent, self._tape) if tape is not None]
+            self._tape = max(free, key=lambda tape: tape.num_nodes, default=None)
             self._lent.clear()
         return self._folded[1]
 
@@ -214,7 +215,7 @@ class PolicyLearner:
         if self._read is None or self._read[0] is not steps:
             self._read = steps, read_steps(self.policy, steps)
         recorded = self._read[1]
-        nodes = len(recorded.rows)
+        nodes = len(recorded.paths.picked)
         if self._tape is None or self._tape.num_nodes < nodes:
             self._tape = NodeTape(weights, 1 << (nodes - 1).bit_length())  # the next batch has some more or less
         tape, is_batch = self._tape, self._batch is steps
@@ -318,10 +319,6 @@ def make_learner(space: Space, options: PolicyOptions, strategy: str, seed: int,
     preset = choose_preset(options.preset, strategy)
     table = choose_table(space, options, preset, strategy)
     return PolicyLearner(space, preset, options.learning_rate or preset.learning_rate, seed, device, table)
-
-
-def _size_of(tape: NodeTape) -> int:
-    return tape.num_nodes
 
 
 def derive_seed(seed: int, purpose: str) -> int:

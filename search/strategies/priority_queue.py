@@ -53,14 +53,15 @@ class PriorityQueue:
         """As `push`, of sentences [sentence, time], filled up with `pad` behind their ends."""
         worst = min(self._rewards.values()) if len(self._rewards) >= self.size else -np.inf
         rows = (rewards >= worst).nonzero()[0]
-        sentences = None
         if len(rows) > LOOKED_AT * self.size:
             # Where enough different ones are among the best rows, nothing below these finds a place.
             values = rewards[rows]
             best = rows[values >= np.partition(values, -LOOKED_AT * self.size)[-LOOKED_AT * self.size]]
             sentences = unpad_rows(tokens[best], pad)
-            rows, sentences = (best, sentences) if len(set(sentences)) >= self.size else (rows, None)
-        self.push(zip(sentences or unpad_rows(tokens[rows], pad), rewards[rows].tolist(), strict=True))
+            if len(set(sentences)) >= self.size:
+                self.push(zip(sentences, rewards[best].tolist(), strict=True))
+                return
+        self.push(zip(unpad_rows(tokens[rows], pad), rewards[rows].tolist(), strict=True))
 
     def items(self) -> list[tuple[tuple[int, ...], float]]:
         """Sequences with their rewards, best first."""

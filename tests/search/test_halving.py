@@ -118,12 +118,12 @@ def test_what_is_expected_lies_on_the_line_of_least_squares(pairs: list[tuple[fl
     for number, (before, after) in enumerate(pairs):
         halving.note(f"p{number}", 0, before, {})
         halving.note(f"p{number}", 1, after, {})
-        assert halving.expect(f"p{number}") == after, "who has been trained in full has what that gave"
+        assert halving.expect([f"p{number}"]) == [after], "who has been trained in full has what that gave"
     halving.note("new", 0, reward, {})
     halving.note("failed", 0, None, {})
-    found = halving.expect("new")
+    found, failed = halving.expect(["new", "failed"])
     assert found is not None
-    assert halving.expect("failed") is None
+    assert failed is None
     x, y = (np.array(values) for values in zip(*pairs, strict=True))
     if np.ptp(x) < 1e-3:  # no line
         assert min(y) - 1 <= found <= max(y) + 1
@@ -135,9 +135,9 @@ def test_what_is_expected_lies_on_the_line_of_least_squares(pairs: list[tuple[fl
 def test_what_is_expected_is_level_while_little_is_known() -> None:
     halving = Halving(RUNGS)
     halving.note("a", 0, 0.2, {})
-    assert halving.expect("a") == 0.2, "nobody has been trained longer"
+    assert halving.expect(["a"]) == [0.2], "nobody has been trained longer"
     halving.note("b", 0, 0.7, {})
     halving.note("b", 1, 0.9, {})
-    assert [halving.expect(name) for name in "ab"] == [0.9, 0.9]
+    assert halving.expect(["a", "b"]) == [0.9, 0.9]
     halving.note("b", 2, 0.95, {})
-    assert [halving.expect(name) for name in "ab"] == [0.95, 0.95]
+    assert halving.expect(["a", "b"]) == [0.95, 0.95]
