@@ -264,6 +264,7 @@ _CLASHES = ({"object", "whole"}, {"text", "enum"}, {"text", "whole"}, {"enum", "
 
 def _find_form(hint: Any) -> _Form:
     """The form of a declared type; TypeError for one that cannot be stored."""
+    hint = _without_alias(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is int:
         return _Whole()
@@ -288,6 +289,12 @@ def _find_form(hint: Any) -> _Form:
     if origin in (Union, UnionType):
         return _find_choice(arguments)
     raise TypeError(f"values of type {hint} cannot be stored")
+
+
+def _without_alias(hint: Any) -> Any:
+    """What a `type` statement stands for, as NDArray is one from numpy 2.5 on; any other type as it is."""
+    origin = get_origin(hint)
+    return origin.__value__[get_args(hint)] if hasattr(origin, "__value__") else hint
 
 
 def _find_choice(members: Sequence[Any]) -> _Choice:
@@ -373,6 +380,7 @@ def layout_digest(root: type) -> str:
 def _name_type(hint: Any) -> str:
     if hint is NoneType or hint is Ellipsis:
         return "None" if hint is NoneType else "..."
+    hint = _without_alias(hint)
     if get_origin(hint) is np.ndarray:
         return f"array of {np.dtype(get_args(get_args(hint)[1])[0])}"
     if get_origin(hint) in (Union, UnionType):

@@ -66,7 +66,7 @@ def pack_tokens(tokens: NDArray[np.integer[Any]], pad: int) -> NDArray[np.uint16
     """Sentences [sentence, time], filled up with `pad`, as a population has them, cut after the longest."""
     is_token = tokens != pad
     used = int(is_token.sum(1).max(initial=0))
-    return np.where(is_token[:, :used], tokens[:, :used], FILLER).astype(np.uint16)
+    return np.where(is_token[:, :used], tokens[:, :used].astype(np.uint16), np.uint16(FILLER))
 
 
 def read_populations(database: sqlite3.Connection) -> Iterator[tuple[int, Population]]:

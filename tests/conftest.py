@@ -9,6 +9,8 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 # Before anything imports dslc: values are really frozen, and each graph is checked as it is made. `make bench` says 0.
 os.environ.setdefault("DSLC_CHECK", "1")
 
+import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -38,3 +40,11 @@ def _connect_locally(self: socket.socket, address: object) -> None:
 
 
 socket.socket.connect = _connect_locally  # type: ignore[method-assign,assignment]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="torch sees no CUDA device"))

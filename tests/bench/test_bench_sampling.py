@@ -30,12 +30,12 @@ def sample_bare(policy: RecurrentPolicy, batch_size: int, generator: torch.Gener
     """The loop of `sample_rollout` with the same network and figures, but no automaton: any token at any step."""
     weights = policy.fold()
     tape = RowTape(weights, policy.budget, batch_size, is_rolling=True)
-    previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32)
-    nothing = torch.zeros(batch_size, dtype=torch.int32)
+    previous = torch.full((batch_size,), policy.automaton.pad_id, dtype=torch.int32, device=policy.device)
+    nothing = torch.zeros(batch_size, dtype=torch.int32, device=policy.device)
     inputs, tokens, log_probs, entropies = [], [], [], []
     for start in range(0, policy.budget, CHECK_EVERY):
         steps = range(start, min(start + CHECK_EVERY, policy.budget))
-        draws = torch.rand((len(steps), batch_size, 1), generator=generator)
+        draws = torch.rand((len(steps), batch_size, 1), generator=generator, device=policy.device)
         distributions = []
         for position in steps:
             seen = torch.stack((previous, nothing, nothing, nothing), 1)

@@ -28,7 +28,6 @@ def test_all_runtimes_agree(text: str, budget: int) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_counts_agree_on_a_gpu() -> None:
     text, budget = COUNTED[-1]
     assert compare_runtimes(make_space(text, budget).lowering.automaton, budget, 0, "cuda") > 8

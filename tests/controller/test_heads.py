@@ -232,7 +232,6 @@ def test_literals_name_what_is_finished() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_heads_on_a_gpu() -> None:
     space = make_space(OPEN, SIZES[OPEN])
     policy, twin = shake(make_policy(space)), make_policy(space, device="cuda")

@@ -1,13 +1,14 @@
 """A sampling step never waits for the device: no operation in it hands a number of the device to Python.
 
-Shown without a GPU: the runtime of other devices samples here on the CPU while every operation is looked at. Those that
-make a GPU wait (a number read out, a result whose shape depends on numbers, a copy to the CPU) may come once a block of
-steps and at the end, however many steps a block has.
+Shown without a GPU too: the runtime of other devices samples here on the CPU while every operation is looked at. Those
+that make a GPU wait (a number read out, a result whose shape depends on numbers, a copy to the CPU) may come once a
+block of steps and at the end, however many steps a block has.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ INDEXING = {"aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_
 
 def is_mask(index: torch.Tensor) -> bool:
     return index.dtype in (torch.bool, torch.uint8)
+
+
+WATCHED = [
+    ("rnn_cell", "base_2"),  # sentences of one length
+    ("conv_net", "skips_6"),  # an anchor head
+    ("dag_cell", "start"),  # a pointer head
+    ("expression_constrained", "start"),  # counters, and many lengths
+    ("optimizer", "start"),
+]
 
 
 class WaitCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -87,16 +97,7 @@ def count_waits(space: Space) -> tuple[int, int]:
     return counter.waits, steps.tokens.shape[1]
 
 
-@pytest.mark.parametrize(
-    ("name", "start"),
-    [
-        ("rnn_cell", "base_2"),  # sentences of one length
-        ("conv_net", "skips_6"),  # an anchor head
-        ("dag_cell", "start"),  # a pointer head
-        ("expression_constrained", "start"),  # counters, and many lengths
-        ("optimizer", "start"),
-    ],
-)
+@pytest.mark.parametrize(("name", "start"), WATCHED)
 def test_only_the_looks_between_blocks_wait(name: str, start: str) -> None:
     """However many steps a block has: twice the steps in a block would be as many waits."""
     space = dslc.compile(name, start=start)
@@ -104,6 +105,25 @@ def test_only_the_looks_between_blocks_wait(name: str, start: str) -> None:
     looks = math.ceil(space.max_tokens / CHECK_EVERY)
     assert steps > 5
     assert waits <= looks + AFTER_THE_LAST_STEP
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "start"), WATCHED)
+def test_a_gpu_is_waited_for_between_blocks_alone(name: str, start: str) -> None:
+    """As CUDA itself reports it, a warning a wait."""
+    space = dslc.compile(name, start=start)
+    policy = make_policy(space, device="cuda")
+    generator = torch.Generator("cuda").manual_seed(0)
+    sample_rollout(policy, 64, generator)  # copies the tables
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            sample_rollout(policy, 64, generator)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    waits = [warning for warning in caught if "synchronizing" in str(warning.message)]
+    assert 1 <= len(waits) <= math.ceil(space.max_tokens / CHECK_EVERY) + AFTER_THE_LAST_STEP
 
 
 def test_a_number_that_is_read_out_is_seen() -> None:

@@ -146,7 +146,6 @@ def test_a_sum_that_falls_by_rounding_draws_no_blocked_token() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_the_figures_of_a_cpu() -> None:
     space = make_space(LISTS, 12)
     policy = make_policy(space, shake=0.7)

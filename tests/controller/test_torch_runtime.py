@@ -83,7 +83,6 @@ def test_all_runtimes_agree_on_random_grammars(text: str, budget: int, seed: int
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_runtimes_agree_on_a_gpu() -> None:
     automaton = make_space(LISTS, 40).lowering.automaton
     assert compare_runtimes(automaton, 40, 0, "cuda") > BATCH

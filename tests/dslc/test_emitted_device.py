@@ -7,12 +7,14 @@ runs on it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import dslc
 from dslc.diagnostics import DslcError
 from dslc.program.targets import Built
 from dslc.space import Program, Space
@@ -26,18 +28,42 @@ SPACES = tuple(spaces_with_targets())
 @pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{space.name}-{space.start}")
 def test_everything_stays_on_the_device_of_the_inputs(space: Space, device: str) -> None:
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
     ran = 0
     num_samples = NUM_SAMPLES // FEWER.get(space.target or "", 1)
     for program in space.samples(num_samples, seed=0, lengths="even"):
-        try:
-            program.graph  # noqa: B018  # refuses sentences without a meaning
-        except DslcError:
+        if not has_meaning(program):
             continue
         (run_optimizer if space.meaning().builds is Built.OPTIMIZER else run_program)(program, device)
         ran += 1
     assert ran >= num_samples // 2
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{space.name}-{space.start}")
+def test_other_dtypes_on_a_gpu(space: Space, dtype: torch.dtype) -> None:
+    program = next(program for program in space.samples(20, seed=1, lengths="even") if has_meaning(program))
+    if space.meaning().builds is not Built.OPTIMIZER:
+        run_program(program, "cuda", dtype)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")  # Inductor's own, about what it imports
+@pytest.mark.parametrize("name", ["activation", "activation_fourier", "conv_net", "expression", "rnn_cell"])
+def test_code_compiled_for_a_gpu_is_the_function_of_a_cpu(name: str) -> None:
+    program = next(iter(dslc.compile(name).samples(1, seed=2, lengths="even")))
+    arguments = dict(program.space.meaning().example_arguments or {})
+    arrange: Callable[..., tuple[Any, ...]] = INPUTS.get(name, lambda *inputs: inputs)
+    inputs = random_inputs(program.graph, arguments, torch.Generator().manual_seed(0))
+    built: Any = program.build(**({} if program.space.meaning().builds is Built.FUNCTION else arguments))
+    with torch.no_grad():
+        expected = built(*arrange(*inputs))
+        if isinstance(built, nn.Module):
+            built.to("cuda")
+        compiled: Any = torch.compile(built, fullgraph=True)
+        found = compiled(*arrange(*(x.to("cuda") for x in inputs)))
+    for one, other in zip(list_tensors(found), list_tensors(expected), strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-3, atol=1e-4)
 
 
 def test_a_constant_on_the_cpu_is_found() -> None:
@@ -45,19 +71,28 @@ def test_a_constant_on_the_cpu_is_found() -> None:
         torch.empty(3, device="meta") + torch.zeros(3)
 
 
-def run_program(program: Program, device: str) -> None:
+def has_meaning(program: Program) -> bool:
+    try:
+        program.graph  # noqa: B018  # refuses sentences without a meaning
+    except DslcError:
+        return False
+    return True
+
+
+def run_program(program: Program, device: str, dtype: torch.dtype = torch.float32) -> None:
     target = program.space.meaning()
     arguments = dict(target.example_arguments or {})
     generator = torch.Generator().manual_seed(0)
-    inputs = [x.detach().to(device).requires_grad_() for x in random_inputs(program.graph, arguments, generator)]
+    inputs = [x.detach().to(device, dtype).requires_grad_() for x in random_inputs(program.graph, arguments, generator)]
     built: Any = program.build(**({} if target.builds is Built.FUNCTION else arguments))
     weights: list[Tensor] = []
     if isinstance(built, nn.Module):
-        built.to(device)
+        built.to(device, dtype)
         weights = list(built.parameters())
     arrange = INPUTS.get(target.name)
     outputs = list_tensors(built(*(inputs if arrange is None else arrange(*inputs))))
     assert {output.device.type for output in outputs} == {device}
+    assert {output.dtype for output in outputs} == {dtype}
     total = torch.stack([output.sum() for output in outputs]).sum()
     if total.requires_grad:
         total.backward()  # type: ignore[no-untyped-call]

@@ -208,8 +208,6 @@ def test_torch_compiles_a_layer_into_one_graph() -> None:
 
 @pytest.mark.gpu
 def test_on_the_gpu() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
     layer = build_layer(GOLDENS["nascell"], input_size=4, hidden_size=6, dtype=torch.float64)
     x = draw(0, 3, 2, 4)
     expected = layer(x)[0]

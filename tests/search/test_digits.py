@@ -211,8 +211,6 @@ def test_without_scikit_learn_the_pip_line_is_told_before_the_first_sample(
 
 @pytest.mark.gpu
 def test_a_search_on_the_gpu(tmp_path: Path) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
     result = search(
         dslc.compile("conv_net"), task="digits", evaluations=10, control=5, device="cuda", run_dir=tmp_path / "run"
     )

@@ -274,6 +274,21 @@ def test_which_gpus_workers_see(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [gpus_for(device) for device in ("cpu", "cuda", "cuda:1")] == [(), ("4", "GPU-ab"), ("GPU-ab",)]
 
 
+@pytest.mark.gpu
+def test_workers_train_on_a_gpu(tmp_path: Path) -> None:
+    run = search(
+        dslc.compile("conv_net"),
+        task="digits",
+        evaluations=8,
+        control=4,
+        device="cuda",
+        workers=2,
+        run_dir=tmp_path / "run",
+    )
+    assert run.status == "finished"
+    assert all(record.reward is not None for record in run.records())
+
+
 def test_outcomes_travel_bit_for_bit() -> None:
     for outcome in (None, Outcome(0.1 + 0.2, {"a": 1e-323, "b": float("inf")})):
         assert outcome_from_json(json.loads(json.dumps(outcome_to_json(outcome)))) == outcome

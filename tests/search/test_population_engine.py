@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import dslc
 from dslc.diagnostics import DslcError
@@ -191,9 +190,23 @@ def test_torch_gives_the_rewards_of_numpy() -> None:
 
 @pytest.mark.gpu
 def test_a_search_on_a_gpu_finds_what_it_finds_on_a_cpu(tmp_path: Path) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
     runs = fit(tmp_path / "a"), fit(tmp_path / "b", device="cuda")
     rewards = [[r.reward for r in run.records()] for run in runs]
     on_cpu, on_gpu = (np.array(part, float) for part in rewards)
     assert np.isclose(on_cpu, on_gpu, rtol=1e-9, atol=0, equal_nan=True).mean() > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("strategy", ["niches", "risk_seeking", "hybrid", "policy_gradient"])
+def test_a_search_on_a_gpu_goes_on_after_a_crash(
+    strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _crash_at(patch, {4})
+        with pytest.raises(_Crash):
+            fit(tmp_path / "run", strategy, device="cuda")
+    recorded = populations(tmp_path / "run")
+    run = resume(tmp_path / "run")
+    assert run.status == "finished"
+    assert populations(tmp_path / "run")[: len(recorded)] == recorded
+    assert len(list(run.records())) == 270

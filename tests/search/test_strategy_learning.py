@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dslc.search.outcome import Candidate
-from dslc.search.strategies import make_strategy
+from dslc.search.strategies import STRATEGY_NAMES, make_strategy
 from dslc.space import Space
 from tests.controller.small_spaces import FORCED, TREES, make_space
 
@@ -82,9 +82,9 @@ def test_a_failed_child_far_below_the_others_does_not_break_learning() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("name", ["policy_gradient", "reinforce"])
+@pytest.mark.parametrize("name", STRATEGY_NAMES)
 def test_strategies_run_on_a_gpu(name: str) -> None:
+    """They learn there, and what is saved goes on as it was."""
     space = make_space(TREES, 9)
     strategy = make_strategy(name, space, evaluations=40, batch=20, seed=0, device="cuda")
     for _ in range(2):

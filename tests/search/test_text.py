@@ -287,8 +287,6 @@ def test_the_stated_reference_is_what_the_command_prints(capsys: pytest.CaptureF
 
 @pytest.mark.gpu
 def test_on_the_gpu(program: Program) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
     on_cpu, on_gpu = (
         TextTask().evaluate(program, Context(0, device=device, options=SHORT)).reward for device in ("cpu", "cuda")
     )
