@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dslc.automaton.heads import AnchorTokens, Heads, PointerTokens
 from dslc.controller.presets import Preset
-from dslc.controller.tracking import count_rows, make_tracker
+from dslc.controller.tracking import MarkTensors, NodeTracker, count_rows, make_tracker
 
 _NOT_YET = torch.iinfo(torch.int64).max
 """Number of finished nodes at a step that has not come."""
@@ -23,8 +23,15 @@ _NOT_YET = torch.iinfo(torch.int64).max
 class NodeHead(nn.Module):
     """Scores of items, as the module says; `inputs` are the learned vectors, none for an anchor."""
 
-    def __init__(self, hidden_size: int, num_inputs: int = 0) -> None:
+    def __init__(
+        self, hidden_size: int, tokens: tuple[int, ...], targets: tuple[int, ...] = (), num_inputs: int = 0
+    ) -> None:
         super().__init__()
+        self.tokens: Tensor
+        self.targets: Tensor
+        # On the device of the weights: a copy from the host in each rollout would make it wait.
+        self.register_buffer("tokens", torch.tensor(tokens), persistent=False)
+        self.register_buffer("targets", torch.tensor(targets), persistent=False)
         self.item = nn.Parameter(torch.empty(hidden_size, hidden_size))
         """W_item [hidden, hidden]."""
         self.now = nn.Parameter(torch.empty(hidden_size, hidden_size))
@@ -65,11 +72,14 @@ class PolicyHeads(nn.ModuleDict):
     def __init__(self, heads: Heads | None, preset: Preset) -> None:
         super().__init__()
         self.heads = heads
+        self._marks: MarkTensors | None = None
         if heads is not None:
             for anchor in heads.anchors:
-                self[anchor.terminal] = NodeHead(preset.hidden_size)
+                self[anchor.terminal] = NodeHead(preset.hidden_size, (anchor.no, anchor.yes))
             for pointer in heads.pointers:
-                self[pointer.terminal] = NodeHead(preset.hidden_size, pointer.num_inputs)
+                self[pointer.terminal] = NodeHead(
+                    preset.hidden_size, pointer.tokens, pointer.targets, pointer.num_inputs
+                )
 
     def head(self, terminal: str) -> NodeHead:
         """The head of a terminal."""
@@ -81,6 +91,13 @@ class PolicyHeads(nn.ModuleDict):
         """Draw the weights, head by head."""
         for terminal in self:
             self.head(terminal).initialise(preset, generator)
+
+    def make_tracker(self, batch_size: int, budget: int, device: torch.device) -> NodeTracker:
+        """A tracker at the start of sequences, its tables copied to a device once."""
+        assert self.heads is not None, "a space without heads marks no nodes"
+        if device.type != "cpu" and (self._marks is None or self._marks.next.device != device):
+            self._marks = MarkTensors.from_marks(self.heads.marks, device)
+        return make_tracker(self.heads.marks, batch_size, budget, device, self._marks)
 
     def write_logits(
         self,
@@ -105,19 +122,20 @@ class PolicyHeads(nn.ModuleDict):
             items = hidden @ head.item.t()
             items = items.gather(1, place[:, :, None].expand_as(items)) * exists[:, :, None]
             scores = head(items, hidden @ head.now.t())
-            logits = _write_anchor(logits, anchor, scores)
+            answers = torch.stack((torch.zeros_like(scores), scores), 2)
+            logits = logits.index_copy(2, head.tokens, answers)
         for pointer in self.heads.pointers:
             head, numbers = self.head(pointer.terminal), finished[:, :, pointer.rule].long().contiguous()
-            targets = torch.tensor(pointer.targets, device=hidden.device)
+            targets = head.targets
             nodes = (targets - pointer.num_inputs).clamp(min=0)
             # Where a node is finished does not depend on the step that asks, so items are gathered once a sequence.
             place, _ = _find_items(numbers, nodes.expand(len(numbers), -1), numbers[:, -1:])
             items = hidden @ head.item.t()
             items = items.gather(1, place[:, :, None].expand(-1, -1, items.shape[2]))
-            items = _put_inputs(items, targets, head, pointer)[:, None]
+            items = _put_inputs(items, head, pointer)[:, None]
             exists = (nodes < numbers[:, :, None]) | (targets < pointer.num_inputs)
             scores = head(items * exists[..., None], (hidden @ head.now.t())[:, :, None])
-            logits = logits.index_copy(2, torch.tensor(pointer.tokens, device=hidden.device), scores)
+            logits = logits.index_copy(2, head.tokens, scores)
         return logits
 
 
@@ -131,7 +149,7 @@ class HeadStepper:
     @torch.no_grad()
     def __init__(self, heads: PolicyHeads, num_tokens: int, batch_size: int, budget: int, device: torch.device) -> None:
         assert heads.heads is not None, "a space without heads needs no stepper"
-        self.tracker = make_tracker(heads.heads.marks, batch_size, budget, device)
+        self.tracker = heads.make_tracker(batch_size, budget, device)
         self._sequences = torch.arange(batch_size, device=device)
         # Read by searchsorted, a number that no node has at the steps that have not come.
         self._finished = [
@@ -199,7 +217,7 @@ class _AnchorStep:
         self._score = head.score.detach().clone()  # aligned in memory, see `fold_weights`
         self._row = torch.zeros_like(sequences)
         self._is_answer = torch.zeros(num_tokens + 1, dtype=torch.int64, device=sequences.device)
-        self._is_answer[[tokens.yes, tokens.no]] = 1
+        self._is_answer[head.tokens] = 1
         self._before = torch.zeros_like(sequences)
 
     def write(
@@ -231,9 +249,7 @@ class _PointerStep:
         self._memory = _Memory(head, sequences)
         self._score = head.score.detach().clone()  # aligned in memory, see `fold_weights`
         self._head = head
-        self._targets = torch.tensor(tokens.targets, device=sequences.device)
-        self._nodes = (self._targets - tokens.num_inputs).clamp(min=0).repeat(len(sequences), 1)
-        self._tokens = torch.tensor(tokens.tokens, device=sequences.device)
+        self._nodes = (head.targets - tokens.num_inputs).clamp(min=0).repeat(len(sequences), 1)
 
     def write(
         self,
@@ -246,8 +262,8 @@ class _PointerStep:
         place.masked_fill_(self._nodes >= finished[:, position, None], 0)
         rows, now = self._memory.add(hidden, position)
         items = rows[place.mul_(len(logits)).add_(self._sequences)]
-        items = _put_inputs(items, self._targets, self._head, self.tokens)
-        logits[:, self._tokens] = torch.tanh(items + now[:, None]) @ self._score
+        items = _put_inputs(items, self._head, self.tokens)
+        logits[:, self._head.tokens] = torch.tanh(items + now[:, None]) @ self._score
 
 
 def _find_items(
@@ -259,18 +275,11 @@ def _find_items(
     return place.masked_fill(~exists, 0), exists
 
 
-def _write_anchor(
-    logits: Float[Tensor, "batch time token"], anchor: AnchorTokens, scores: Float[Tensor, "batch time"]
-) -> Float[Tensor, "batch time token"]:
-    answers = torch.tensor((anchor.no, anchor.yes), device=logits.device)
-    return logits.index_copy(2, answers, torch.stack((torch.zeros_like(scores), scores), 2))
-
-
 def _put_inputs(
-    items: Float[Tensor, "batch node hidden"], targets: Int64[Tensor, "node"], head: NodeHead, pointer: PointerTokens
+    items: Float[Tensor, "batch node hidden"], head: NodeHead, pointer: PointerTokens
 ) -> Float[Tensor, "batch node hidden"]:
     """The learned vectors, through W_item, where an input is named."""
     if head.inputs is None:
         return items
-    learned = (head.inputs @ head.item.t()).index_select(0, targets.clamp(max=pointer.num_inputs - 1))
-    return torch.where((targets < pointer.num_inputs)[:, None], learned, items)
+    learned = (head.inputs @ head.item.t()).index_select(0, head.targets.clamp(max=pointer.num_inputs - 1))
+    return torch.where((head.targets < pointer.num_inputs)[:, None], learned, items)

@@ -16,7 +16,6 @@ from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
 from dslc.controller.tape import NodeTape, RowTape
 from dslc.controller.teacher_forcing import RecordedSteps, SeenSteps, follow_steps
-from dslc.controller.tracking import make_tracker
 from dslc.controller.walks import TableWalk, start_walk
 
 CHECK_EVERY = 16
@@ -217,8 +216,9 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     inputs, rows = [], []
     masks: list[Tensor] = []
     finished: list[Tensor] = []
-    heads = policy.automaton.heads
-    tracker = None if heads is None else make_tracker(heads.marks, len(padded), policy.budget, policy.device)
+    tracker = None
+    if policy.automaton.heads is not None:
+        tracker = policy.heads.make_tracker(len(padded), policy.budget, policy.device)
     for column in columns:
         seen, row = runtime.observe(previous)
         if policy.automaton.registers is not None:

@@ -6,24 +6,47 @@ without a host synchronisation. `make_tracker` picks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Int, Int32, Int64
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.automaton.heads import NodeMarks
 
 
+@dataclass(frozen=True, slots=True)
+class MarkTensors:
+    """The tables of `NodeMarks` on a device, under the same names."""
+
+    slot_base: Int64[Tensor, "position"]
+    next: Int64[Tensor, "position"]
+    behind: Int64[Tensor, "position rule"]
+    run: Int64[Tensor, "cell"]
+    lead: Int64[Tensor, "cell rule"]
+    start_finished: Int64[Tensor, "rule"]
+
+    @classmethod
+    def from_marks(cls, marks: NodeMarks, device: torch.device | str) -> MarkTensors:
+        """A copy of the tables on `device`."""
+        arrays = (marks.slot_base, marks.next, marks.behind, marks.run, marks.lead, marks.start_finished)
+        return cls(*(torch.from_numpy(np.array(array)).to(device, torch.int64) for array in arrays))
+
+
 class TorchNodeTracker:
     """Numbers of finished nodes, in step with a runtime; no host synchronisation, and no loop over nodes."""
 
-    def __init__(self, marks: NodeMarks, batch_size: int, budget: int, device: torch.device | str = "cpu") -> None:
-        def move(array: NDArray[np.int32]) -> Tensor:
-            return torch.from_numpy(np.array(array)).to(device, torch.int64)
-
-        self._slot_base, self._next, self._behind = move(marks.slot_base), move(marks.next), move(marks.behind)
-        self._run, self._lead = move(marks.run), move(marks.lead)
+    def __init__(
+        self,
+        marks: NodeMarks,
+        batch_size: int,
+        budget: int,
+        device: torch.device | str = "cpu",
+        tables: MarkTensors | None = None,
+    ) -> None:
+        tables = MarkTensors.from_marks(marks, device) if tables is None else tables
+        self._tables = tables
         width = budget + 2
         """Each choice writes at most one return address; one more for the empty stack's sentinel."""
         self._top = torch.full((batch_size,), marks.start_position, dtype=torch.int64, device=device)
@@ -32,7 +55,7 @@ class TorchNodeTracker:
         self._stack = torch.zeros(batch_size * width, dtype=torch.int64, device=device)
         self._pending = torch.zeros(batch_size, len(marks.rules), dtype=torch.int64, device=device)
         self._kept = torch.zeros(batch_size * width, len(marks.rules), dtype=torch.int64, device=device)
-        self._finished = move(marks.start_finished).repeat(batch_size, 1)
+        self._finished = tables.start_finished.repeat(batch_size, 1)
 
     @property
     def finished(self) -> Int64[Tensor, "batch rule"]:
@@ -41,12 +64,13 @@ class TorchNodeTracker:
 
     def advance(self, tokens: Int[Tensor, "batch"]) -> None:
         """Take an allowed token in every sequence; the padding id where it is done."""
-        cell = self._slot_base.index_select(0, self._top) + tokens
-        following = self._next.index_select(0, self._top)
-        run = self._run.index_select(0, cell)
+        tables = self._tables
+        cell = tables.slot_base.index_select(0, self._top) + tokens
+        following = tables.next.index_select(0, self._top)
+        run = tables.run.index_select(0, cell)
         enters, goes_on = run > 0, following > 0
-        closes = self._behind.index_select(0, self._top) + self._pending.masked_fill(goes_on[:, None], 0)
-        self._finished = self._finished + self._lead.index_select(0, cell) + closes.masked_fill(enters[:, None], 0)
+        closes = tables.behind.index_select(0, self._top) + self._pending.masked_fill(goes_on[:, None], 0)
+        self._finished = self._finished + tables.lead.index_select(0, cell) + closes.masked_fill(enters[:, None], 0)
         place = self._offset + self._depth
         self._stack[place] = following
         self._kept[place] = self._pending
@@ -101,11 +125,17 @@ NodeTracker = TorchNodeTracker | NumpyNodeTracker
 """Numbers of finished nodes of a batch, as tensors on its device."""
 
 
-def make_tracker(marks: NodeMarks, batch_size: int, budget: int, device: torch.device | str = "cpu") -> NodeTracker:
-    """The faster tracker for a device."""
+def make_tracker(
+    marks: NodeMarks,
+    batch_size: int,
+    budget: int,
+    device: torch.device | str = "cpu",
+    tables: MarkTensors | None = None,
+) -> NodeTracker:
+    """The faster tracker for a device; `tables` are a copy of the marks there, made if None."""
     if torch.device(device).type == "cpu":
         return NumpyNodeTracker(marks, batch_size, budget)
-    return TorchNodeTracker(marks, batch_size, budget, device)
+    return TorchNodeTracker(marks, batch_size, budget, device, tables)
 
 
 def count_rows(

@@ -122,7 +122,7 @@ def test_a_gpu_is_waited_for_between_blocks_alone(name: str, start: str) -> None
             sample_rollout(policy, 64, generator)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    waits = [warning for warning in caught if "synchronizing" in str(warning.message)]
+    waits = [f"{each.filename}:{each.lineno}" for each in caught if "synchronizing" in str(each.message)]
     assert 1 <= len(waits) <= math.ceil(space.max_tokens / CHECK_EVERY) + AFTER_THE_LAST_STEP
 
 

@@ -88,9 +88,9 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     offer = FitTask.population
 
     def population(self: FitTask, space: Space, context: Any) -> Any:
-        scorer, calls = offer(self, space, context), 0
-        assert isinstance(scorer, FitArrays)
-        score: Callable[..., Any] = scorer._rewards
+        calls = 0
+        scorer: Any = offer(self, space, context)
+        score: Callable[..., Any] = scorer._rewards if isinstance(scorer, FitArrays) else scorer
 
         def rewards(*arguments: Any) -> Any:
             nonlocal calls
@@ -99,6 +99,8 @@ def _crash_at(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
                 raise _Crash
             return score(*arguments)
 
+        if not isinstance(scorer, FitArrays):
+            return rewards
         scorer._rewards = rewards  # type: ignore[method-assign, assignment]
         return scorer
 
