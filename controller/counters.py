@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from dslc.automaton.registers import NEVER_TOKENS
 from dslc.automaton.tables import TokenAutomaton
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTensors:
+    """The tables of `Registers` on a device, under the same names; axes joined by _ are one."""
+
+    num_stages: int
+    size: int
+    start: int
+    slot: Int32[Tensor, "position"]
+    is_last: Bool[Tensor, "position"]
+    gain: Int32[Tensor, "cell_stage"]
+    follow: Int32[Tensor, "position stage total"]
+    choice: Int32[Tensor, "choice_stage total"]
+    tail: Int64[Tensor, "position last_stage"]
+    add: Int64[Tensor, "total_or_none total_or_none"]
+    slot_choices: Int32[Tensor, "slot choice"]
+    choice_of_cell: Int64[Tensor, "slot token"]
+    end: Int32[Tensor, "total_or_none"]
+
+    @classmethod
+    def from_automaton(cls, automaton: TokenAutomaton, device: torch.device | str) -> RegisterTensors | None:
+        """A copy of the tables on `device`, None if the automaton has none."""
+        registers = automaton.registers
+        if registers is None:
+            return None
+
+        def move(array: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Tensor:
+            return torch.from_numpy(np.array(array)).to(device)
+
+        return cls(
+            num_stages=registers.num_stages,
+            size=registers.size,
+            start=registers.start,
+            slot=move(automaton.slot),
+            is_last=move(automaton.next) == 0,
+            gain=move(registers.gain).view(-1),
+            follow=move(registers.follow),
+            choice=move(registers.choice).view(-1, registers.size),
+            tail=move(registers.tail).to(torch.int64),
+            add=move(registers.add).to(torch.int64),
+            slot_choices=move(registers.slot_choices),
+            choice_of_cell=move(registers.choice_of_cell).view(-1, automaton.num_tokens + 1).to(torch.int64),
+            end=move(registers.end),
+        )
 
 
 class TorchCounters:
@@ -17,27 +64,14 @@ class TorchCounters:
     No host synchronisation.
     """
 
-    def __init__(self, automaton: TokenAutomaton, batch_size: int, budget: int, device: torch.device) -> None:
-        registers = automaton.registers
-        assert registers is not None, "the automaton counts"
-        self._size, self._num_stages = registers.size, registers.num_stages
-        self._width = automaton.num_tokens + 1
+    def __init__(self, tables: RegisterTensors, batch_size: int, budget: int) -> None:
+        self._tables = tables
+        self._size, self._num_stages = tables.size, tables.num_stages
         self._left = budget
-
-        def move(array: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Tensor:
-            return torch.from_numpy(np.array(array)).to(device)
-
-        self._slot, self._is_last = move(automaton.slot), move(automaton.next) == 0
-        self._gain = move(registers.gain).view(-1)
-        self._follow, self._choice = move(registers.follow), move(registers.choice).view(-1, self._size)
-        self._tail = move(registers.tail).to(torch.int64)
-        self._add = move(registers.add).to(torch.int64)
-        self._slot_choices = move(registers.slot_choices)
-        self._choice_of_cell = move(registers.choice_of_cell).view(-1, self._width).to(torch.int64)
-        self._totals = torch.full((batch_size,), registers.start, dtype=torch.int64, device=device)
-        end = move(registers.end)
-        self._after = end.repeat(batch_size, 1)
-        self._kept = end.repeat(batch_size * (budget + 2), 1)
+        device = tables.slot.device
+        self._totals = torch.full((batch_size,), tables.start, dtype=torch.int64, device=device)
+        self._after = tables.end.repeat(batch_size, 1)
+        self._kept = tables.end.repeat(batch_size * (budget + 2), 1)
         same = torch.arange(self._num_stages + 1, device=device)
         self._late = same.repeat(batch_size, 1)
         self._kept_late = same.repeat(batch_size * (budget + 2), 1)
@@ -46,32 +80,32 @@ class TorchCounters:
     def _join(self, top: Int32[Tensor, "batch"]) -> Int32[Tensor, "batch total"]:
         """The after vectors behind the slots to fill: of what follows them in their run, and of the run."""
         if self._joined is None:
-            follow = self._follow.index_select(0, top)
+            follow = self._tables.follow.index_select(0, top)
             shape = (len(top), -1, self._num_stages, self._size)
-            ways = self._after.index_select(1, self._add[:-1, :-1].reshape(-1)).view(shape)
+            ways = self._after.index_select(1, self._tables.add[:-1, :-1].reshape(-1)).view(shape)
             joined = (ways + follow[:, None]).amin(3).clamp_(max=NEVER_TOKENS).view(len(top), self._size)
             self._joined = torch.nn.functional.pad(joined, (0, 1), value=NEVER_TOKENS)
         return self._joined
 
     def restrict(self, mask: Bool[Tensor, "batch token"], top: Int32[Tensor, "batch"]) -> None:
         """Takes the tokens that no sentence within the counts has here out of a mask."""
-        reached = self._join(top).gather(1, self._add.index_select(0, self._totals)[:, :-1])
-        slot = self._slot.index_select(0, top)
-        rows = self._slot_choices.index_select(0, slot)
+        reached = self._join(top).gather(1, self._tables.add.index_select(0, self._totals)[:, :-1])
+        slot = self._tables.slot.index_select(0, top)
+        rows = self._tables.slot_choices.index_select(0, slot)
         rows = rows * self._num_stages + (self._totals % self._num_stages)[:, None]
-        needs = self._choice.index_select(0, rows.view(-1)).view(*rows.shape, self._size)
+        needs = self._tables.choice.index_select(0, rows.view(-1)).view(*rows.shape, self._size)
         is_allowed = (needs + reached[:, None]).amin(2) <= self._left
-        within = is_allowed.gather(1, self._choice_of_cell.index_select(0, slot))
+        within = is_allowed.gather(1, self._tables.choice_of_cell.index_select(0, slot))
         within[:, -1] = True  # padding: only what is finished takes it
         mask &= within | (top == 0)[:, None]
 
     def count(self, top: Int32[Tensor, "batch"], cell: Int[Tensor, "batch"]) -> None:
         """Takes the choices of some cells, before the positions move."""
         self._join(top)
-        gain = self._gain.index_select(0, cell * self._num_stages + self._totals % self._num_stages)
-        self._totals = torch.where(top > 0, self._add[self._totals, gain.to(torch.int64)], self._totals)
-        tail = self._tail.index_select(0, top)
-        is_last = self._is_last.index_select(0, top)[:, None]
+        gain = self._tables.gain.index_select(0, cell * self._num_stages + self._totals % self._num_stages)
+        self._totals = torch.where(top > 0, self._tables.add[self._totals, gain.to(torch.int64)], self._totals)
+        tail = self._tables.tail.index_select(0, top)
+        is_last = self._tables.is_last.index_select(0, top)[:, None]
         # What changes when the slot is filled; where it is the last of its run, what is late comes right behind.
         self._leaving = torch.where(is_last, self._late.gather(1, tail), tail)
         self._left -= 1

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.tables import TokenAutomaton
-from dslc.controller.counters import TorchCounters
+from dslc.controller.counters import RegisterTensors, TorchCounters
 
 LOWEST_LOGIT = -1e30
 """Stands in for -inf at an allowed token: its probability is 0 in float32, and nothing becomes NaN."""
@@ -36,6 +36,7 @@ class AutomatonTensors:
     mask: Bool[Tensor, "row token"]
     run: Int32[Tensor, "cell"]
     extra: Int32[Tensor, "cell"]
+    registers: RegisterTensors | None
 
     @classmethod
     def from_automaton(cls, automaton: TokenAutomaton, device: torch.device | str) -> AutomatonTensors:
@@ -48,7 +49,15 @@ class AutomatonTensors:
             torch.device(device),
             automaton.pad_id,
             automaton.start_position,
-            *(move(name) for name in ("slot", "slot_base", "next", "row_base", "row_cap", "mask", "run", "extra")),
+            move("slot"),
+            move("slot_base"),
+            move("next"),
+            move("row_base"),
+            move("row_cap"),
+            move("mask"),
+            move("run"),
+            move("extra"),
+            RegisterTensors.from_automaton(automaton, device),
         )
 
 
@@ -91,8 +100,7 @@ class TorchRuntime:
         self.sibling = filled(tables.pad_id)
         """Token of the previous slot of the same run, the padding id for none; needs `track`."""
         self._none = filled(tables.pad_id)
-        is_counting = automaton.registers is not None
-        self._counters = TorchCounters(automaton, batch_size, budget, tables.device) if is_counting else None
+        self._counters = None if tables.registers is None else TorchCounters(tables.registers, batch_size, budget)
         if track:
             self._parents = filled(tables.pad_id, batch_size * width)
             self._siblings = filled(tables.pad_id, batch_size * width)

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -40,8 +40,7 @@ FEATURES = (Input.PREVIOUS, Input.SLOT, Input.PARENT, Input.SIBLING)
 class PolicyStates:
     """The states of an unrolled automaton as a policy sees them; see `dslc.automaton.unroll`."""
 
-    next: NDArray[np.int64]
-    """[state, token]"""
+    next: Int64[Tensor, "state token"]
     features: Int32[Tensor, "state feature"]
     rows: Int32[Tensor, "state"]
     inputs: DistinctInputs
@@ -116,8 +115,8 @@ class RecurrentPolicy(nn.Module):
         self.network_parameters = (self.embedding, self.position, *self.lstm.parameters(), *self.output.parameters())
         """All weights but those of heads, in the order of `fold_weights`; listed once, since listing takes as long as a
         step of the network."""
+        self._states = self._unroll()
         is_cpu = torch.device(device).type == "cpu"
-        self._states = self._unroll() if is_cpu else None
         self._tables = None if is_cpu else AutomatonTensors.from_automaton(automaton, device)
 
     def _unroll(self) -> PolicyStates | None:
@@ -125,10 +124,10 @@ class RecurrentPolicy(nn.Module):
         unrolled = None if self.automaton.heads is not None else unroll_automaton(self.automaton, self.budget)
         if unrolled is None:
             return None
-        features, rows = torch.from_numpy(unrolled.features), torch.from_numpy(unrolled.rows)
-        positions = torch.from_numpy(unrolled.positions).clamp(max=len(self.position) - 1)
-        inputs = DistinctInputs(self.feature_ids(features).contiguous(), positions)
-        return PolicyStates(unrolled.next.astype(np.int64), features, rows, inputs)
+        arrays = (unrolled.next.astype(np.int64), unrolled.features, unrolled.rows, unrolled.positions)
+        following, features, rows, positions = (torch.from_numpy(array).to(self.device) for array in arrays)
+        inputs = DistinctInputs(self.feature_ids(features).contiguous(), positions.clamp(max=len(self.position) - 1))
+        return PolicyStates(following, features, rows, inputs)
 
     @property
     def states(self) -> PolicyStates | None:

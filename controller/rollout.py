@@ -16,7 +16,7 @@ from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
 from dslc.controller.tape import NodeTape, RowTape
 from dslc.controller.teacher_forcing import RecordedSteps, SeenSteps, follow_steps
-from dslc.controller.walks import TableWalk, start_walk
+from dslc.controller.walks import start_table_walk, start_walk
 
 CHECK_EVERY = 16
 """Steps between two looks whether all sequences are done; on a GPU each look waits for the device."""
@@ -206,7 +206,7 @@ def replay(policy: RecurrentPolicy, sequences: Sequence[Sequence[int]]) -> Steps
     padded = [[*sequence, *[pad_id] * (longest - len(sequence))] for sequence in sequences]
     columns = torch.tensor(padded, dtype=torch.int32, device=policy.device).view(len(padded), longest).t().contiguous()
     if policy.states is not None:
-        walk = TableWalk(policy, None, columns)
+        walk = start_table_walk(policy, None, columns)
         for position in range(longest):
             walk.advance(position)
         assert walk.are_done(), "a replayed sequence is not a whole sentence"

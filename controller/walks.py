@@ -1,19 +1,19 @@
 """The automaton's side of sampling: what the network is given at each step, and where a token leads.
 
-Two ways of one interface: `TableWalk` where all states of the space fit in one table, `RuntimeWalk` everywhere else.
-`start_walk` picks.
+Two ways of one interface: a `TableWalk` where all states of the space fit in one table, `RuntimeWalk` everywhere else.
+The first is numpy's on a CPU and torch's on other devices. `start_walk` picks.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from dslc.controller.heads import HeadStepper
 from dslc.controller.network import FoldedWeights
-from dslc.controller.policy import RecurrentPolicy
+from dslc.controller.policy import PolicyStates, RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
 
 
@@ -21,7 +21,7 @@ class RuntimeWalk:
     """Sequences in step through the policy's runtime, with its heads and counters."""
 
     def __init__(self, policy: RecurrentPolicy, weights: FoldedWeights, tokens: Int32[Tensor, "time batch"]) -> None:
-        """See `TableWalk`."""
+        """See `NumpyTableWalk`."""
         rows = tokens.shape[1]
         self._policy, self._weights, self._tokens = policy, weights, tokens
         self._runtime = policy.make_runtime(rows)
@@ -75,7 +75,7 @@ class RuntimeWalk:
         return gather_steps(self._policy, *parts, batch_size=tokens.shape[1])
 
 
-class TableWalk:
+class NumpyTableWalk:
     """Sequences in step through the table of an unrolled automaton: a state is a row of every table."""
 
     def __init__(
@@ -91,10 +91,9 @@ class TableWalk:
         assert policy.states is not None, "the automaton is unrolled"
         self._states = policy.states
         if weights is not None:
-            self._gates = policy.states.inputs.fold(weights).numpy()
-            self._logits = (policy.blocked_logits.index_select(0, policy.states.rows) + weights.bias).numpy()
+            self._gates, self._logits = (part.numpy() for part in _fold_states(policy, policy.states, weights))
         # numpy's calls, since they cost a third of torch's.
-        self._tokens = tokens.numpy()
+        self._next, self._tokens = policy.states.next.numpy(), tokens.numpy()
         self._been = np.ones((len(tokens) + 1, tokens.shape[1]), np.int64)
         self._now = self._been[0]
         self._time = 0
@@ -111,7 +110,7 @@ class TableWalk:
     def advance(self, position: int) -> None:
         """See `RuntimeWalk`."""
         self._time = position + 1
-        self._been[position + 1] = self._now = self._states.next[self._now, self._tokens[position]]
+        self._been[position + 1] = self._now = self._next[self._now, self._tokens[position]]
 
     def are_done(self) -> bool:
         """See `RuntimeWalk`."""
@@ -119,25 +118,83 @@ class TableWalk:
 
     def gather(self) -> Steps:
         """See `RuntimeWalk`."""
-        been = torch.from_numpy(self._been[: self._time])
-        lengths = been.count_nonzero(0)
-        time = int(lengths.max()) if been.shape[1] else 0
-        states = been[:time].t().contiguous()
-        return Steps(
-            tokens=torch.from_numpy(self._tokens[:time]).t().contiguous(),
-            lengths=lengths,
-            inputs=self._states.features.index_select(0, states.view(-1)).view(
-                *states.shape, self._states.features.shape[1]
-            ),
-            rows=self._states.rows.take(states),
-            states=states,
-        )
+        return _gather_states(self._states, torch.from_numpy(self._tokens), torch.from_numpy(self._been[: self._time]))
 
 
+class TorchTableWalk:
+    """As `NumpyTableWalk`, on any device and with no host synchronisation in a step."""
+
+    def __init__(
+        self, policy: RecurrentPolicy, weights: FoldedWeights | None, tokens: Int32[Tensor, "time batch"]
+    ) -> None:
+        """See `NumpyTableWalk`."""
+        assert policy.states is not None, "the automaton is unrolled"
+        self._states, self._tokens = policy.states, tokens
+        if weights is not None:
+            self._gates, self._logits = _fold_states(policy, policy.states, weights)
+        self._been = torch.ones((len(tokens) + 1, tokens.shape[1]), dtype=torch.int64, device=tokens.device)
+        self._time = 0
+
+    def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
+        """See `RuntimeWalk`."""
+        assert position == self._time, "one step after the other"
+        torch.index_select(self._gates, 0, self._been[position], out=gates)
+        torch.index_select(self._logits, 0, self._been[position], out=logits)
+
+    def restrict(self, logits: Float[Tensor, "batch token"], hidden: Float[Tensor, "batch hidden"]) -> None:
+        """See `RuntimeWalk`: there is nothing."""
+
+    def advance(self, position: int) -> None:
+        """See `RuntimeWalk`."""
+        self._time = position + 1
+        following = self._states.next
+        cells = torch.add(self._tokens[position], self._been[position], alpha=following.shape[1])
+        torch.index_select(following.view(-1), 0, cells, out=self._been[position + 1])
+
+    def are_done(self) -> bool:
+        """See `RuntimeWalk`."""
+        return not bool(self._been[self._time].any())
+
+    def gather(self) -> Steps:
+        """See `RuntimeWalk`."""
+        return _gather_states(self._states, self._tokens, self._been[: self._time])
+
+
+TableWalk = NumpyTableWalk | TorchTableWalk
 Walk = RuntimeWalk | TableWalk
 """Many sequences on their way through the automaton."""
 
 
 def start_walk(policy: RecurrentPolicy, weights: FoldedWeights, tokens: Int32[Tensor, "time batch"]) -> Walk:
-    """Sequences at their start, by the quicker way that the policy has; see `TableWalk`."""
-    return (RuntimeWalk if policy.states is None else TableWalk)(policy, weights, tokens)
+    """Sequences at their start, by the quickest way that the policy has; see `NumpyTableWalk`."""
+    return (RuntimeWalk if policy.states is None else start_table_walk)(policy, weights, tokens)
+
+
+def start_table_walk(
+    policy: RecurrentPolicy, weights: FoldedWeights | None, tokens: Int32[Tensor, "time batch"]
+) -> TableWalk:
+    """The same through a table; see `NumpyTableWalk`."""
+    return (NumpyTableWalk if tokens.device.type == "cpu" else TorchTableWalk)(policy, weights, tokens)
+
+
+def _fold_states(
+    policy: RecurrentPolicy, states: PolicyStates, weights: FoldedWeights
+) -> tuple[Float[Tensor, "state gate"], Float[Tensor, "state token"]]:
+    """What the network starts from in each state; see `RuntimeWalk.begin`."""
+    return states.inputs.fold(weights), policy.blocked_logits.index_select(0, states.rows) + weights.bias
+
+
+def _gather_states(
+    states: PolicyStates, tokens: Int32[Tensor, "time batch"], been: Int64[Tensor, "time batch"]
+) -> Steps:
+    """Steps by the states that sequences were in before each."""
+    lengths = been.count_nonzero(0)
+    time = int(lengths.max()) if been.shape[1] else 0
+    been = been[:time].t().contiguous()
+    return Steps(
+        tokens=tokens[:time].t().contiguous(),
+        lengths=lengths,
+        inputs=states.features.index_select(0, been.view(-1)).view(*been.shape, states.features.shape[1]),
+        rows=states.rows.take(been),
+        states=been,
+    )

@@ -16,10 +16,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dslc
-from dslc.controller import heads, policy, rollout
+from dslc.controller import heads, policy, rollout, walks
 from dslc.controller.masking import TorchRuntime
 from dslc.controller.rollout import CHECK_EVERY, TokenDrawer, sample_rollout
 from dslc.controller.tracking import TorchNodeTracker
+from dslc.controller.walks import TorchTableWalk
 from dslc.space import Space
 from tests.controller.small_spaces import make_policy
 
@@ -52,6 +53,7 @@ WATCHED = [
     ("dag_cell", "start"),  # a pointer head
     ("expression_constrained", "start"),  # counters, and many lengths
     ("optimizer", "start"),
+    ("conv_net", "start"),  # a table of all states
 ]
 
 
@@ -75,6 +77,7 @@ def _runtimes_of_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "make_runtime", make_torch_runtime)
     monkeypatch.setattr(heads, "make_tracker", lambda marks, *others: TorchNodeTracker(marks, *others))
     monkeypatch.setattr(rollout, "TokenDrawer", UnorderedDrawer)
+    monkeypatch.setattr(walks, "NumpyTableWalk", TorchTableWalk)
 
 
 class UnorderedDrawer(TokenDrawer):

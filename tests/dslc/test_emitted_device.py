@@ -56,7 +56,7 @@ def test_code_compiled_for_a_gpu_is_the_function_of_a_cpu(name: str) -> None:
     arrange: Callable[..., tuple[Any, ...]] = INPUTS.get(name, lambda *inputs: inputs)
     inputs = random_inputs(program.graph, arguments, torch.Generator().manual_seed(0))
     built: Any = program.build(**({} if program.space.meaning().builds is Built.FUNCTION else arguments))
-    with torch.no_grad():
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
         expected = built(*arrange(*inputs))
         if isinstance(built, nn.Module):
             built.to("cuda")
