@@ -61,13 +61,19 @@ class Schedule:
     """[batch] the first place of each program."""
     order: IndexArray
     """[batch] programs as they stand, the longest first."""
-    columns: IndexArray
-    """[place] how many instructions of its program stand before it."""
 
     def owners(self) -> IndexArray:
         """[place] the program it belongs to."""
+        return self.order.repeat(self._lengths())
+
+    def columns(self) -> IndexArray:
+        """[place] how many instructions of its program stand before it."""
+        columns: IndexArray = np.arange(len(self.afters)) - self.begins.take(self.order).repeat(self._lengths())
+        return columns
+
+    def _lengths(self) -> IndexArray:
         begins = self.begins.take(self.order)
-        return self.order.repeat(self.afters.take(begins) - begins)
+        return self.afters.take(begins) - begins
 
     def places(self, programs: IndexArray, columns: IndexArray) -> IndexArray:
         """Places of columns of programs; columns within their lengths."""
@@ -88,7 +94,6 @@ class _Layout(NamedTuple):
     lengths: IndexArray
     """[batch] of the programs in their order."""
     order: IndexArray
-    columns: IndexArray
 
 
 class Scheduler:
@@ -112,8 +117,6 @@ class Scheduler:
         self._salt = np.random.default_rng(_HASH_SEED).integers(1, 1 << 63, pad, dtype=np.uint64)
         self._powers = self._inverses = np.ones(0, np.uint64)
         """[place] powers of the multiplier of the hash, and their inverses."""
-        self._found = np.empty(_BUCKETS, np.intp)
-        """[bucket] a part; what stands there from populations before is not read."""
         self._lines = None if tables.code_by_token is not None else make_lines(tables)
 
     def schedule(self, tokens: NDArray[np.integer[Any]]) -> Schedule:
@@ -131,11 +134,10 @@ class Scheduler:
         missing_more = self._missing_more.take(codes)
         is_leaf = missing_more < 0
         afters, depths = _find_parts(missing_more, is_leaf, longest)
-        nodes = (~is_leaf).nonzero()[0]
+        nodes = _find_by_column(~is_leaf, layout.lengths)
         behind = afters.take(nodes)
-        by_column = _argsort_small(layout.columns.take(nodes), longest)
-        equal = self._find_equal(codes, nodes, behind, by_column)
-        chosen = by_column.compress((equal == np.arange(len(nodes))).take(by_column))
+        equal = self._find_equal(codes, nodes, behind)
+        chosen = (equal == np.arange(len(nodes))).nonzero()[0]
         places = nodes.take(chosen)
         kinds, heights = codes.take(places), _find_heights(depths, places, behind.take(chosen), longest)
         levels = heights * len(self._arity) + self._rank_of_code.take(kinds)
@@ -162,29 +164,27 @@ class Scheduler:
             afters,
             begins,
             layout.order,
-            layout.columns,
         )
 
-    def _find_equal(
-        self, codes: IndexArray, nodes: IndexArray, behind: IndexArray, by_column: IndexArray
-    ) -> IndexArray:
-        """Of each node one whose part is equal to its own, often the same for all equal ones: the last `by_column`.
+    def _find_equal(self, codes: IndexArray, nodes: IndexArray, behind: IndexArray) -> IndexArray:
+        """Of each node one whose part is equal to its own, often the same for all equal ones: the last.
 
         `behind` are the places behind the parts of the nodes.
         """
         # The hash of a part is a sum over its instructions, each with its number times a power of the multiplier.
-        sums = np.zeros(len(codes) + 1, np.uint64)
         terms = self._salt.take(codes)
         terms *= self._find_powers(len(codes))
-        np.cumsum(terms, out=sums[1:])
+        sums = _sum_before(terms)
         hashes = sums.take(behind)
         hashes -= sums.take(nodes)
         hashes *= self._inverses.take(nodes)
         buckets = hashes * np.uint64(_MULTIPLIER)
         buckets >>= _BUCKET_SHIFT
         cells = buckets.view(np.intp)
-        self._found[cells.take(by_column)] = by_column.astype(np.int32)
-        equal: IndexArray = self._found.take(cells).astype(np.intp)
+        # [bucket] a part; only those that have one are read. Narrow, as more than that is not in the nearest caches.
+        found = np.empty(_BUCKETS, np.min_scalar_type(len(nodes)))
+        found[cells] = np.arange(len(nodes), dtype=found.dtype)
+        equal: IndexArray = found.take(cells).astype(np.intp)
         is_other = (hashes.take(equal) != hashes).nonzero()[0]
         equal[is_other] = is_other
         return equal
@@ -215,33 +215,41 @@ def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) ->
     lengths = count_leading(rows != filler)
     order = _argsort_small(rows.shape[1] - lengths, rows.shape[1])
     lengths, rows = lengths.take(order), rows.take(order, 0)
-    flat = rows[rows != filler]
+    return _Layout(codes.take(rows[rows != filler]), lengths, order)
+
+
+def _find_by_column(flags: Flags, lengths: IndexArray) -> IndexArray:
+    """Places with a flag, column by column."""
     firsts = lengths.cumsum() - lengths
-    return _Layout(codes.take(flat), lengths, order, np.arange(len(flat)) - firsts.repeat(lengths))
+    places = flags.nonzero()[0]
+    columns = np.arange(len(flags)) - firsts.repeat(lengths)
+    return places.take(_argsort_small(columns.take(places), int(lengths.max(initial=0))))
 
 
 def _find_parts(missing_more: IndexArray, is_leaf: Flags, longest: int) -> tuple[IndexArray, IndexArray]:
     """[place] the place behind the part that begins there, and of how many ops the place is in the parts."""
-    missing = np.zeros(len(missing_more) + 1, np.intp)
-    np.cumsum(missing_more, out=missing[1:])
     # Before the last operand of an op as many values are missing as before the op, and more in between. So if places
     # are sorted by how many are missing, an op has its last operand behind it, that perhaps its own, and so on to the
     # leaf with which all of their parts end.
-    sorting = _argsort_small(missing[:-1], longest)
-    is_end = is_leaf.take(sorting)
-    ends = is_end.nonzero()[0]
+    sorting = _argsort_small(_sum_before(missing_more)[:-1], longest)
+    ends = is_leaf.take(sorting).nonzero()[0]
     leaves = sorting.take(ends)
-    run = np.zeros_like(sorting)  # which of them each is in
-    np.cumsum(is_end[:-1], out=run[1:])
+    num_ending = ends + 1  # the leaf among them
+    num_ending[1:] -= num_ending[:-1].copy()
     afters = np.empty_like(sorting)
-    afters[sorting] = (leaves + 1).take(run)
+    afters[sorting] = (leaves + 1).repeat(num_ending)
     # Behind an op one more is open, behind a leaf fewer by those that end with it.
-    steps, ending = np.ones_like(sorting), ends.copy()
-    ending[1:] -= ends[:-1] + 1
-    steps[leaves] = -ending
-    depths = np.zeros_like(missing)
-    np.cumsum(steps, out=depths[1:])
-    return afters, depths
+    steps = np.ones_like(sorting)
+    steps[leaves] = 1 - num_ending
+    return afters, _sum_before(steps)
+
+
+def _sum_before(terms: NDArray[Any]) -> NDArray[Any]:
+    """[place] the sum of the terms of all places before it; one place more than there are terms."""
+    sums = np.empty(len(terms) + 1, terms.dtype)
+    sums[0] = 0
+    np.cumsum(terms, out=sums[1:])
+    return sums
 
 
 def _find_heights(depths: IndexArray, begins: IndexArray, ends: IndexArray, longest: int) -> IndexArray:
