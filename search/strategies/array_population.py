@@ -76,7 +76,7 @@ class ArrayPopulation:
             order = order[self._find_first(sentences.tokens[order])]
         excess = len(order) - self._options.population
         if excess > 0:
-            oldest = np.argsort(born[order[self._num_elite :]], kind="stable")[:excess]
+            oldest = np.argpartition(born[order[self._num_elite :]], excess - 1)[:excess]
             order = np.delete(order, self._num_elite + oldest)
         self._put(self._first_member, sentences.take(order))
         self._rewards, self._born = rewards[order], born[order]
