@@ -279,8 +279,9 @@ class BatchVariation:
     def _draw_true(self, flags: Flags) -> tuple[Indices, Flags]:
         """One of the true columns of each row, evenly, and whether there is one."""
         rows, width = flags.shape
-        total = flags.sum(1)
-        cells = np.append(flags.ravel().nonzero()[0], 0)
+        cells = flags.ravel().nonzero()[0]
+        total = np.bincount(cells // width, minlength=rows)
+        cells = np.append(cells, 0)
         drawn = cells.take(total.cumsum() - total + self._draw_below(total)) - np.arange(0, rows * width, width)
         return np.where(total > 0, drawn, 0), total > 0
 
