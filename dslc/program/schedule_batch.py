@@ -1,11 +1,10 @@
 """What has to be computed for a population of programs, found in numpy without an object a program.
 
 A program is a row of instructions in prefix order: an op, then what it is applied to. The instructions of all programs
-stand one after the other in one flat array, the longest programs first; the number of an instruction there is its
-*place*. What is asked of programs (where a part ends, how high it stands above its leaves, whether it was there before)
-follows for all places at once from sums over that array, so nothing is done instruction by instruction, and nothing is
-computed for padding. Equal parts of programs are found by their hashes, in whatever program they stand, and computed
-once.
+stand one after the other in one flat array; the number of an instruction there is its *place*. What is asked of
+programs (where a part ends, how high it stands above its leaves, whether it was there before) follows for all places at
+once from sums over that array, so nothing is done instruction by instruction, and nothing is computed for padding.
+Equal parts of programs are found by their hashes, in whatever program they stand, and computed once.
 """
 
 from __future__ import annotations
@@ -59,21 +58,18 @@ class Schedule:
     """[place] the place behind the part that begins there."""
     begins: IndexArray
     """[batch] the first place of each program."""
-    order: IndexArray
-    """[batch] programs as they stand, the longest first."""
 
     def owners(self) -> IndexArray:
         """[place] the program it belongs to."""
-        return self.order.repeat(self._lengths())
+        return np.arange(len(self.begins)).repeat(self._lengths())
 
     def columns(self) -> IndexArray:
         """[place] how many instructions of its program stand before it."""
-        columns: IndexArray = np.arange(len(self.afters)) - self.begins.take(self.order).repeat(self._lengths())
+        columns: IndexArray = np.arange(len(self.afters)) - self.begins.repeat(self._lengths())
         return columns
 
     def _lengths(self) -> IndexArray:
-        begins = self.begins.take(self.order)
-        return self.afters.take(begins) - begins
+        return self.afters.take(self.begins) - self.begins
 
     def places(self, programs: IndexArray, columns: IndexArray) -> IndexArray:
         """Places of columns of programs; columns within their lengths."""
@@ -93,7 +89,6 @@ class _Layout(NamedTuple):
     """[place] instructions."""
     lengths: IndexArray
     """[batch] of the programs in their order."""
-    order: IndexArray
 
 
 class Scheduler:
@@ -134,7 +129,7 @@ class Scheduler:
         missing_more = self._missing_more.take(codes)
         is_leaf = missing_more < 0
         afters, depths = _find_parts(missing_more, is_leaf, longest)
-        nodes = _find_by_column(~is_leaf, layout.lengths)
+        nodes = (~is_leaf).nonzero()[0]
         behind = afters.take(nodes)
         equal = self._find_equal(codes, nodes, behind)
         chosen = (equal == np.arange(len(nodes))).nonzero()[0]
@@ -150,20 +145,17 @@ class Scheduler:
         is_begin = np.ones(len(levels), bool)
         np.not_equal(levels[1:], levels[:-1], out=is_begin[1:])
         bounds = is_begin.nonzero()[0]
-        begins, roots = np.empty_like(layout.order), np.empty_like(layout.order)
-        firsts = layout.lengths.cumsum() - layout.lengths
-        begins[layout.order], roots[layout.order] = firsts, numbers.take(firsts)
+        begins = layout.lengths.cumsum() - layout.lengths
         return Schedule(
             kinds,
             self._find_operands(numbers, afters, places, kinds, is_reversed=is_reversed),
             np.append(bounds, len(levels)),
             levels.take(bounds) // len(self._arity),
-            roots,
+            numbers.take(begins),
             numbers,
             codes,
             afters,
             begins,
-            layout.order,
         )
 
     def _find_equal(self, codes: IndexArray, nodes: IndexArray, behind: IndexArray) -> IndexArray:
@@ -211,19 +203,8 @@ class Scheduler:
 
 def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) -> _Layout:
     """Rows [batch, time], filled up with the last number that has a code behind their ends."""
-    filler = len(codes) - 1
-    lengths = count_leading(rows != filler)
-    order = _argsort_small(rows.shape[1] - lengths, rows.shape[1])
-    lengths, rows = lengths.take(order), rows.take(order, 0)
-    return _Layout(codes.take(rows[rows != filler]), lengths, order)
-
-
-def _find_by_column(flags: Flags, lengths: IndexArray) -> IndexArray:
-    """Places with a flag, column by column."""
-    firsts = lengths.cumsum() - lengths
-    places = flags.nonzero()[0]
-    columns = np.arange(len(flags)) - firsts.repeat(lengths)
-    return places.take(_argsort_small(columns.take(places), int(lengths.max(initial=0))))
+    is_code = rows != len(codes) - 1
+    return _Layout(codes.take(rows[is_code]), count_leading(is_code))
 
 
 def _find_parts(missing_more: IndexArray, is_leaf: Flags, longest: int) -> tuple[IndexArray, IndexArray]:
