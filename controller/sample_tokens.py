@@ -70,7 +70,6 @@ def can_record(policy: RecurrentPolicy) -> bool:
     return policy.device.type == "cpu" and policy.automaton.heads is None and policy.automaton.registers is None
 
 
-@torch.no_grad()
 def sample_tokens(
     policy: RecurrentPolicy,
     count: int,
@@ -89,18 +88,29 @@ def sample_tokens(
         record: Filled, if there is one; only where `can_record`.
         weights: The policy's, where they are folded already.
     """
-    automaton = policy.automaton
-    out = np.full((policy.budget, count), automaton.pad_id, np.int16)
-    if not count:
-        return np.ascontiguousarray(out.T)
-    if not can_record(policy):
+    out = np.full((policy.budget, count), policy.automaton.pad_id, np.int16)
+    if count and can_record(policy):
+        _write_tokens(policy, out, generator, record, weights or policy.fold())
+    elif count:
         tokens = sample_rollout(policy, count, generator).tokens.t().cpu().numpy()
         out[: len(tokens)] = tokens
-        return np.ascontiguousarray(out.T)
+    return np.ascontiguousarray(out.T)
+
+
+@torch.inference_mode()
+def _write_tokens(
+    policy: RecurrentPolicy,
+    out: NDArray[np.int16],
+    generator: torch.Generator,
+    record: StepRecord | None,
+    weights: FoldedWeights,
+) -> None:
+    """Sample sequences on a CPU, as many as `out` [budget, count] has room for; it is filled up already."""
+    automaton, count = policy.automaton, out.shape[1]
     runtime = BatchRuntime(automaton, count, policy.budget, track=True)
-    network, beginnings = _Network(policy, weights or policy.fold()), _Beginnings(count)
+    network, beginnings = _Network(policy, weights), _Beginnings(count)
     alive = np.arange(count)
-    previous = np.full(count, automaton.pad_id, np.int32)
+    previous = np.full(count, automaton.pad_id)
     for position in range(policy.budget):
         features, rows = runtime.features(previous), runtime.rows().copy()
         if record is not None:
@@ -109,10 +119,10 @@ def sample_tokens(
         # As `TokenDrawer` draws.
         cumulative = beginnings.spread(torch.softmax(logits, -1).cumsum(-1))
         threshold = torch.rand((len(alive), 1), generator=generator).mul_(cumulative[:, -1:])
-        previous = torch.searchsorted(cumulative, threshold, right=True, out_int32=True)[:, 0].numpy()
+        previous = torch.searchsorted(cumulative, threshold, right=True)[:, 0].numpy()
         runtime.advance(previous)
         out[position, alive] = previous
-        goes_on = np.flatnonzero(~runtime.is_done())
+        goes_on = (~runtime.is_done()).nonzero()[0]
         if not len(goes_on):
             break
         if len(goes_on) <= (1 - LEAVING) * len(alive):
@@ -124,7 +134,6 @@ def sample_tokens(
                 network.keep(goes_on)
         if beginnings.are_shared:
             network.keep(beginnings.part(previous, automaton.num_tokens + 1))
-    return np.ascontiguousarray(out.T)
 
 
 class _Beginnings:
@@ -154,7 +163,7 @@ class _Beginnings:
         assert self._row is not None, "who has a row of its own is kept with it"
         self._row = self._row.take(goes_on)
 
-    def part(self, tokens: NDArray[np.int32], width: int) -> NDArray[np.intp]:
+    def part(self, tokens: NDArray[np.int64], width: int) -> NDArray[np.intp]:
         """Tell apart what goes on with different tokens below `width`; of each row, from which one it comes."""
         assert self._row is not None, "who has a row of its own parts from nobody"
         before, numbers = self._row, np.arange(len(self._row))
@@ -179,7 +188,7 @@ class _Network:
         starts = policy.blocked_logits + weights.bias
         missing = -starts.shape[1] % LANES
         self._output = torch.nn.functional.pad(weights.output, (0, missing))
-        self._starts = torch.nn.functional.pad(starts, (0, missing), value=-torch.inf)
+        self._starts = torch.nn.functional.pad(starts, (0, missing), value=-torch.inf).numpy()
         by_feature = torch.split(weights.by_feature, list(policy.feature_sizes))
         used = [FEATURES.index(feature) for feature in FEATURES if feature in policy.preset.inputs]
         self._tables = list(_join_tables(list(zip(used, by_feature, strict=True))))
@@ -199,18 +208,16 @@ class _Network:
 
     def _make_buffers(self, rows: int) -> None:
         size = self._hidden[0].shape[1]
-        self._gates, self._more = torch.empty(rows, 4 * size), torch.empty(rows, 4 * size)
+        self._gates = torch.empty(rows, 4 * size)
         self._parts = self._gates.chunk(4, 1)
 
     def step(self, features: NDArray[np.int32], position: int, rows: NDArray[np.int32]) -> Float[Tensor, "batch token"]:
         """Logits of the next step, -inf where the rows of the policy's mask allow nothing and behind the last token."""
         gates = self._gates
-        for number, (strides, table) in enumerate(self._tables):
-            ids = sum(features[:, feature] * stride for feature, stride in strides)
-            added = self._more if number else gates
-            table.take(ids, 0, added.numpy(), "clip")
-            if number:
-                gates += added
+        (strides, table), *others = self._tables
+        table.take(features @ strides, 0, gates.numpy(), "clip")
+        for strides, table in others:
+            gates += torch.from_numpy(table.take(features @ strides, 0))
         if self._by_position is not None:
             gates += self._by_position[min(position, len(self._by_position) - 1)]
         for layer, own in enumerate(self._weights.layers):
@@ -223,18 +230,18 @@ class _Network:
             cell.mul_(keep).addcmul_(into, new, value=2)
             torch.sigmoid(cell, out=hidden)
             torch.add(self._minus_one, hidden, alpha=2, out=hidden).mul_(out)
-        return self._starts.index_select(0, torch.from_numpy(rows)).addmm_(self._hidden[-1], self._output)
+        return torch.from_numpy(self._starts.take(rows, 0)).addmm_(self._hidden[-1], self._output)
 
 
-def _join_tables(
-    tables: list[tuple[int, Tensor]],
-) -> Iterator[tuple[list[tuple[int, int]], NDArray[np.float32]]]:
-    """As few tables as MOST_JOINED allows: (feature, its stride) of each that one joins, and the sums of their rows."""
+def _join_tables(tables: list[tuple[int, Tensor]]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """As few tables as MOST_JOINED allows: the stride of each of FEATURES, 0 where it is none of those that the table
+    joins, and the sums of their rows."""
     while tables:
         feature, joined = tables.pop(0)
-        strides = [(feature, 1)]
+        strides = np.zeros(len(FEATURES), np.int32)
+        strides[feature] = 1
         while tables and len(joined) * len(tables[0][1]) <= MOST_JOINED:
             feature, table = tables.pop(0)
-            strides.append((feature, len(joined)))
+            strides[feature] = len(joined)
             joined = (table[:, None] + joined).flatten(0, 1)
         yield strides, joined.numpy()

@@ -42,8 +42,8 @@ class KeySet:
             array([7, 8, 9], dtype=uint64)
         """
         keys = np.maximum(keys, np.uint64(1))
-        absent = self._find_absent(keys)
-        new = absent[_find_firsts(keys[absent])[:limit]]
+        absent: Indices = (self._table.take(self._probe(keys)) == 0).nonzero()[0]
+        new: Indices = absent[_find_firsts(keys[absent])[:limit]]
         while 8 * (self._count + len(new)) > len(self._table):
             self._grow()
         self._insert(keys[new])
@@ -51,13 +51,7 @@ class KeySet:
 
     def find(self, keys: Keys) -> Indices:
         """The cells in which keys stand that are in the set; they stay there until the table grows."""
-        keys = np.maximum(keys, np.uint64(1))
-        cells = self._cells(keys)
-        wrong = np.flatnonzero(self._table.take(cells) != keys)
-        while len(wrong):
-            cells[wrong] = cells[wrong] + 1 & len(self._table) - 1
-            wrong = wrong[self._table.take(cells[wrong]) != keys[wrong]]
-        return cells
+        return self._probe(np.maximum(keys, np.uint64(1)))
 
     @property
     def num_cells(self) -> int:
@@ -67,15 +61,17 @@ class KeySet:
     def _cells(self, keys: Keys) -> Indices:
         return (keys >> np.uint64(64 - self._bits)).view(np.intp)
 
-    def _find_absent(self, keys: Keys) -> Indices:
-        is_absent = np.zeros(len(keys), bool)
-        places, cells = np.arange(len(keys)), self._cells(keys)
-        while len(places):
-            found = self._table.take(cells)
-            is_absent[places[found == 0]] = True
-            goes_on = np.flatnonzero((found != keys.take(places)) & (found > 0))
-            places, cells = places.take(goes_on), cells.take(goes_on) + 1 & len(self._table) - 1
-        return np.flatnonzero(is_absent)
+    def _probe(self, keys: Keys) -> Indices:
+        """Of each key the cell in which it stands; if it is absent, the free one at which that is known."""
+        cells = self._cells(keys)
+        found = self._table.take(cells)
+        wrong = ((found != keys) & (found > 0)).nonzero()[0]
+        while len(wrong):
+            following = cells.take(wrong) + 1 & len(self._table) - 1
+            cells[wrong] = following
+            found = self._table.take(following)
+            wrong = wrong[(found != keys.take(wrong)) & (found > 0)]
+        return cells
 
     def _insert(self, keys: Keys) -> None:
         """Adds different keys that are absent."""
@@ -85,7 +81,7 @@ class KeySet:
             is_free = self._table.take(cells) == 0
             self._table[cells[is_free]] = keys[is_free]
             # Where two wanted the same cell, the last of them has it.
-            goes_on = np.flatnonzero(self._table.take(cells) != keys)
+            goes_on = (self._table.take(cells) != keys).nonzero()[0]
             keys, cells = keys[goes_on], cells[goes_on] + 1 & len(self._table) - 1
 
     def _grow(self) -> None:
@@ -123,11 +119,13 @@ class KeyNumbers:
         if self._count > len(self._keys):
             self._keys = np.concatenate((self._keys[:before], np.empty(self._count + before, np.uint64)))
         self._keys[before : self._count] = keys[new]
-        if len(self._number_of_cell) != self._set.num_cells:
-            self._number_of_cell, before = np.empty(self._set.num_cells, np.intp), 0
-        cells = self._set.find(self._keys[before : self._count])
-        self._number_of_cell[cells] = np.arange(before, self._count)
-        return self._number_of_cell.take(self._set.find(keys)), new
+        cells = self._set.find(keys)
+        if len(self._number_of_cell) == self._set.num_cells:
+            self._number_of_cell[cells.take(new)] = np.arange(before, self._count)
+        else:
+            self._number_of_cell = np.empty(self._set.num_cells, np.intp)
+            self._number_of_cell[self._set.find(self._keys[: self._count])] = np.arange(self._count)
+        return self._number_of_cell.take(cells), new
 
 
 def _find_firsts(keys: Keys) -> Indices:
@@ -143,4 +141,4 @@ def _find_firsts(keys: Keys) -> Indices:
         chosen = table.take(cells.take(places))
         is_first[chosen] = True
         places = places[keys.take(chosen) != keys.take(places)]
-    return np.flatnonzero(is_first)
+    return is_first.nonzero()[0]

@@ -165,7 +165,7 @@ class KnownParts:
         sizes = schedule.sizes()
         short = (sizes <= self._longest).nonzero()[0]
         cells = schedule.owners() * budget
-        cells += schedule.columns
+        cells += schedule.columns()
         slots = sentences.slots.take(cells.take(short)).astype(np.intp)
         # One place for each slot and number of a value.
         place_of = np.full(len(values) * self._num_slots, -1, np.intp)

@@ -43,6 +43,16 @@ class RowHash:
         keys: Keys = self._terms(tokens).sum(1)
         return keys
 
+    def count_distinct(self, tokens: NDArray[np.integer[Any]]) -> int:
+        """How many different sentences there are among rows [sentence, time].
+
+        Example:
+            >>> RowHash(3, 4).count_distinct(np.array([[0, 1], [0, 3], [0, 1]]))
+            2
+        """
+        keys = np.sort(self.keys(tokens))  # np.unique takes eight times as long
+        return int((keys[1:] != keys[:-1]).sum()) + min(len(keys), 1)
+
     def beginnings(self, tokens: NDArray[np.integer[Any]]) -> Keys:
         """[row, time + 1] the key of what stands before each place of rows [row, time]."""
         rows, time = tokens.shape

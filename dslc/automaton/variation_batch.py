@@ -80,8 +80,8 @@ class BatchVariation:
         is_choice = (automaton.extra < NO_CHOICE).reshape(num_slots, width)
         self._width = width
         self._num_start_slots = len(self._run_slots(automaton.start_position))
-        self._more = np.append(left - 1, np.zeros((1, width), np.intp), 0).ravel()
-        """[slot * width + token, and a last row behind the end] by how much it raises the number of open slots."""
+        self._more = np.append(np.zeros((1, width), np.intp), left - 1, 0).ravel()
+        """[(slot + 1) * width + token] by how much it raises the number of open slots; 0 in the first row."""
         run_of, is_taken = automaton.run.reshape(num_slots, width).tolist(), is_choice.tolist()
         twins: list[list[int]] = []
         wraps: list[list[tuple[int, int, int]]] = []
@@ -137,14 +137,16 @@ class BatchVariation:
         # [missing, sentence], where the next column to the right before which so many are open will stand.
         missing = np.empty((self.budget + 1, count), np.intp)
         missing[0] = np.arange(self._num_start_slots * count, (self._num_start_slots + 1) * count)
-        missing[1:] = (self._more * count).take(self._cells(sentences)).T
+        (self._more * count).take(self._cells(sentences), None, missing[1:], "clip")
         for before, here in pairwise(missing):
             here += before
-        nearest = np.empty(int(missing.max(initial=0)) + count + 1, np.int16)
+        # Before where one fewer is open a part ends: the same cells, read one row of cells above.
+        one_fewer = np.zeros(int(missing.max(initial=0)) + count + 1, np.int16)
+        nearest = one_fewer[count:]
         ends = np.empty((self.budget, count), np.int16)
         nearest[missing[self.budget]] = self.budget
         for column in range(self.budget - 1, -1, -1):
-            nearest.take(missing[column] - count, None, ends[column], "clip")
+            one_fewer.take(missing[column], None, ends[column], "clip")
             nearest[missing[column]] = column
         return sentences._replace(ends=np.ascontiguousarray(ends.T))
 
@@ -277,17 +279,18 @@ class BatchVariation:
     def _draw_true(self, flags: Flags) -> tuple[Indices, Flags]:
         """One of the true columns of each row, evenly, and whether there is one."""
         rows, width = flags.shape
-        total = flags.sum(1)
-        cells = np.append(flags.ravel().nonzero()[0], 0)
+        cells = flags.ravel().nonzero()[0]
+        total = np.bincount(cells // width, minlength=rows)
+        cells = np.append(cells, 0)
         drawn = cells.take(total.cumsum() - total + self._draw_below(total)) - np.arange(0, rows * width, width)
         return np.where(total > 0, drawn, 0), total > 0
 
     def _cells(self, sentences: Sentences) -> Indices:
-        """[sentence, budget] slot * width + token, and behind the end the last row of `_more`."""
-        cells = sentences.slots.astype(np.intp)
+        """[budget, sentence] (slot + 1) * width + token, which behind the end is in the first row."""
+        cells = sentences.slots.T.astype(np.intp)
+        cells += 1
         cells *= self._width
-        cells += sentences.tokens
-        np.putmask(cells, sentences.slots < 0, len(self._more) - 1)
+        cells += sentences.tokens.T
         return cells
 
     def join(

@@ -78,15 +78,14 @@ class BatchEvaluator:
                 ops = list(level)
                 self._gather(schedule, values, ops)
                 low = ops[0][2]
-                out = computed[low : ops[-1][3]]
                 for _, code, begin, end in ops:
                     here = slice(begin - low, end - low)
                     arguments = [each[here] for each in self._arguments[code]]
                     ufunc = self._ufuncs[code]
                     if ufunc is not None:
-                        ufunc(*arguments, out=out[here])
+                        ufunc(*arguments, out=computed[begin:end])
                     else:
-                        out[here] = self._meanings[code](*arguments)
+                        computed[begin:end] = self._meanings[code](*arguments)
         return values
 
     def _gather(self, schedule: Schedule, values: Array, ops: list[tuple[int, int, int, int]]) -> None:

@@ -1,11 +1,10 @@
 """What has to be computed for a population of programs, found in numpy without an object a program.
 
 A program is a row of instructions in prefix order: an op, then what it is applied to. The instructions of all programs
-stand one after the other in one flat array, the longest programs first; the number of an instruction there is its
-*place*. What is asked of programs (where a part ends, how high it stands above its leaves, whether it was there before)
-follows for all places at once from sums over that array, so nothing is done instruction by instruction, and nothing is
-computed for padding. Equal parts of programs are found by their hashes, in whatever program they stand, and computed
-once.
+stand one after the other in one flat array; the number of an instruction there is its *place*. What is asked of
+programs (where a part ends, how high it stands above its leaves, whether it was there before) follows for all places at
+once from sums over that array, so nothing is done instruction by instruction, and nothing is computed for padding.
+Equal parts of programs are found by their hashes, in whatever program they stand, and computed once.
 """
 
 from __future__ import annotations
@@ -59,15 +58,18 @@ class Schedule:
     """[place] the place behind the part that begins there."""
     begins: IndexArray
     """[batch] the first place of each program."""
-    order: IndexArray
-    """[batch] programs as they stand, the longest first."""
-    columns: IndexArray
-    """[place] how many instructions of its program stand before it."""
 
     def owners(self) -> IndexArray:
         """[place] the program it belongs to."""
-        begins = self.begins.take(self.order)
-        return self.order.repeat(self.afters.take(begins) - begins)
+        return np.arange(len(self.begins)).repeat(self._lengths())
+
+    def columns(self) -> IndexArray:
+        """[place] how many instructions of its program stand before it."""
+        columns: IndexArray = np.arange(len(self.afters)) - self.begins.repeat(self._lengths())
+        return columns
+
+    def _lengths(self) -> IndexArray:
+        return self.afters.take(self.begins) - self.begins
 
     def places(self, programs: IndexArray, columns: IndexArray) -> IndexArray:
         """Places of columns of programs; columns within their lengths."""
@@ -87,8 +89,6 @@ class _Layout(NamedTuple):
     """[place] instructions."""
     lengths: IndexArray
     """[batch] of the programs in their order."""
-    order: IndexArray
-    columns: IndexArray
 
 
 class Scheduler:
@@ -112,8 +112,6 @@ class Scheduler:
         self._salt = np.random.default_rng(_HASH_SEED).integers(1, 1 << 63, pad, dtype=np.uint64)
         self._powers = self._inverses = np.ones(0, np.uint64)
         """[place] powers of the multiplier of the hash, and their inverses."""
-        self._found = np.empty(_BUCKETS, np.intp)
-        """[bucket] a part; what stands there from populations before is not read."""
         self._lines = None if tables.code_by_token is not None else make_lines(tables)
 
     def schedule(self, tokens: NDArray[np.integer[Any]]) -> Schedule:
@@ -133,9 +131,8 @@ class Scheduler:
         afters, depths = _find_parts(missing_more, is_leaf, longest)
         nodes = (~is_leaf).nonzero()[0]
         behind = afters.take(nodes)
-        by_column = _argsort_small(layout.columns.take(nodes), longest)
-        equal = self._find_equal(codes, nodes, behind, by_column)
-        chosen = by_column.compress((equal == np.arange(len(nodes))).take(by_column))
+        equal = self._find_equal(codes, nodes, behind)
+        chosen = (equal == np.arange(len(nodes))).nonzero()[0]
         places = nodes.take(chosen)
         kinds, heights = codes.take(places), _find_heights(depths, places, behind.take(chosen), longest)
         levels = heights * len(self._arity) + self._rank_of_code.take(kinds)
@@ -148,43 +145,38 @@ class Scheduler:
         is_begin = np.ones(len(levels), bool)
         np.not_equal(levels[1:], levels[:-1], out=is_begin[1:])
         bounds = is_begin.nonzero()[0]
-        begins, roots = np.empty_like(layout.order), np.empty_like(layout.order)
-        firsts = layout.lengths.cumsum() - layout.lengths
-        begins[layout.order], roots[layout.order] = firsts, numbers.take(firsts)
+        begins = layout.lengths.cumsum() - layout.lengths
         return Schedule(
             kinds,
             self._find_operands(numbers, afters, places, kinds, is_reversed=is_reversed),
             np.append(bounds, len(levels)),
             levels.take(bounds) // len(self._arity),
-            roots,
+            numbers.take(begins),
             numbers,
             codes,
             afters,
             begins,
-            layout.order,
-            layout.columns,
         )
 
-    def _find_equal(
-        self, codes: IndexArray, nodes: IndexArray, behind: IndexArray, by_column: IndexArray
-    ) -> IndexArray:
-        """Of each node one whose part is equal to its own, often the same for all equal ones: the last `by_column`.
+    def _find_equal(self, codes: IndexArray, nodes: IndexArray, behind: IndexArray) -> IndexArray:
+        """Of each node one whose part is equal to its own, often the same for all equal ones: the last.
 
         `behind` are the places behind the parts of the nodes.
         """
         # The hash of a part is a sum over its instructions, each with its number times a power of the multiplier.
-        sums = np.zeros(len(codes) + 1, np.uint64)
         terms = self._salt.take(codes)
         terms *= self._find_powers(len(codes))
-        np.cumsum(terms, out=sums[1:])
+        sums = _sum_before(terms)
         hashes = sums.take(behind)
         hashes -= sums.take(nodes)
         hashes *= self._inverses.take(nodes)
         buckets = hashes * np.uint64(_MULTIPLIER)
         buckets >>= _BUCKET_SHIFT
         cells = buckets.view(np.intp)
-        self._found[cells.take(by_column)] = by_column.astype(np.int32)
-        equal: IndexArray = self._found.take(cells).astype(np.intp)
+        # [bucket] a part; only those that have one are read. Narrow, as more than that is not in the nearest caches.
+        found = np.empty(_BUCKETS, np.min_scalar_type(len(nodes)))
+        found[cells] = np.arange(len(nodes), dtype=found.dtype)
+        equal: IndexArray = found.take(cells).astype(np.intp)
         is_other = (hashes.take(equal) != hashes).nonzero()[0]
         equal[is_other] = is_other
         return equal
@@ -211,37 +203,34 @@ class Scheduler:
 
 def _lay_out(rows: NDArray[np.integer[Any]], codes: NDArray[np.integer[Any]]) -> _Layout:
     """Rows [batch, time], filled up with the last number that has a code behind their ends."""
-    filler = len(codes) - 1
-    lengths = count_leading(rows != filler)
-    order = _argsort_small(rows.shape[1] - lengths, rows.shape[1])
-    lengths, rows = lengths.take(order), rows.take(order, 0)
-    flat = rows[rows != filler]
-    firsts = lengths.cumsum() - lengths
-    return _Layout(codes.take(flat), lengths, order, np.arange(len(flat)) - firsts.repeat(lengths))
+    is_code = rows != len(codes) - 1
+    return _Layout(codes.take(rows[is_code]), count_leading(is_code))
 
 
 def _find_parts(missing_more: IndexArray, is_leaf: Flags, longest: int) -> tuple[IndexArray, IndexArray]:
     """[place] the place behind the part that begins there, and of how many ops the place is in the parts."""
-    missing = np.zeros(len(missing_more) + 1, np.intp)
-    np.cumsum(missing_more, out=missing[1:])
     # Before the last operand of an op as many values are missing as before the op, and more in between. So if places
     # are sorted by how many are missing, an op has its last operand behind it, that perhaps its own, and so on to the
     # leaf with which all of their parts end.
-    sorting = _argsort_small(missing[:-1], longest)
-    is_end = is_leaf.take(sorting)
-    ends = is_end.nonzero()[0]
+    sorting = _argsort_small(_sum_before(missing_more)[:-1], longest)
+    ends = is_leaf.take(sorting).nonzero()[0]
     leaves = sorting.take(ends)
-    run = np.zeros_like(sorting)  # which of them each is in
-    np.cumsum(is_end[:-1], out=run[1:])
+    num_ending = ends + 1  # the leaf among them
+    num_ending[1:] -= num_ending[:-1].copy()
     afters = np.empty_like(sorting)
-    afters[sorting] = (leaves + 1).take(run)
+    afters[sorting] = (leaves + 1).repeat(num_ending)
     # Behind an op one more is open, behind a leaf fewer by those that end with it.
-    steps, ending = np.ones_like(sorting), ends.copy()
-    ending[1:] -= ends[:-1] + 1
-    steps[leaves] = -ending
-    depths = np.zeros_like(missing)
-    np.cumsum(steps, out=depths[1:])
-    return afters, depths
+    steps = np.ones_like(sorting)
+    steps[leaves] = 1 - num_ending
+    return afters, _sum_before(steps)
+
+
+def _sum_before(terms: NDArray[Any]) -> NDArray[Any]:
+    """[place] the sum of the terms of all places before it; one place more than there are terms."""
+    sums = np.empty(len(terms) + 1, terms.dtype)
+    sums[0] = 0
+    np.cumsum(terms, out=sums[1:])
+    return sums
 
 
 def _find_heights(depths: IndexArray, begins: IndexArray, ends: IndexArray, longest: int) -> IndexArray:

@@ -70,13 +70,15 @@ class ArrayPopulation:
         born = np.concatenate((self._born, np.arange(self._told, self._told + len(rewards))))
         rewards = np.concatenate((self._rewards, rewards))
         self._told += len(tokens)
-        # The young before the old where rewards are equal, so that a plateau is drifted over.
-        order = np.lexsort((-born, -rewards))
+        # The young before the old where rewards are equal, so that a plateau is drifted over. Members stand so already,
+        # and all that are told now are younger.
+        young_first = np.concatenate((np.arange(len(rewards) - 1, len(self) - 1, -1), np.arange(len(self))))
+        order = young_first.take(np.argsort(-rewards.take(young_first), kind="stable"))
         if self._options.unseen:
             order = order[self._find_first(sentences.tokens[order])]
         excess = len(order) - self._options.population
         if excess > 0:
-            oldest = np.argsort(born[order[self._num_elite :]], kind="stable")[:excess]
+            oldest = np.argpartition(born[order[self._num_elite :]], excess - 1)[:excess]
             order = np.delete(order, self._num_elite + oldest)
         self._put(self._first_member, sentences.take(order))
         self._rewards, self._born = rewards[order], born[order]

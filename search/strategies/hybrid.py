@@ -115,7 +115,7 @@ class Hybrid:
         lessons.queue.push_rows(tokens, rewards, self._pad)
         if origins[0] == POLICY:
             record = partial(lessons.learner.record_rows, tokens)
-            distinct = len(np.unique(self._hash.keys(tokens))) / len(tokens)
+            distinct = self._hash.count_distinct(tokens) / len(tokens)
             lessons.learn(rewards.tolist(), record, distinct, self._told)
             if self._options.reseed:
                 population.clear()

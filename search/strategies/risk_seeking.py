@@ -103,7 +103,7 @@ class RiskSeeking:
         self._queue.push_rows(asked, rewards, self._pad)
         kept, advantages = keep_best(torch.from_numpy(rewards).to(self._learner.policy.device), self._options.epsilon)
         steps = self._learner.record_rows(asked, kept)
-        distinct = len(np.unique(self._hash.keys(asked))) / len(asked)
+        distinct = self._hash.count_distinct(asked) / len(asked)
         return self._learn(steps, advantages, float(rewards[kept].min()), len(rewards), distinct)
 
     def ask(self, count: int) -> list[Candidate]:

@@ -108,7 +108,7 @@ def test_places_are_those_of_a_walk_over_each_program(name: str) -> None:
         space.sample_tokens(100, seed=3, lengths="even")
     )
     codes, numbers = schedule.instructions.tolist(), schedule.numbers.tolist()
-    owners, columns = schedule.owners().tolist(), schedule.columns.tolist()
+    owners, columns = schedule.owners().tolist(), schedule.columns().tolist()
     afters = [0] * len(codes)
     heights = dict.fromkeys(range(len(numbers)), 0)
     operands_of = {}
