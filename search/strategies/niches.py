@@ -62,15 +62,7 @@ class Niches:
     def __init__(
         self, space: Space, *, evaluations: int, batch: int, seed: int, device: str, options: NichesOptions
     ) -> None:
-        if space.lowering.automaton.registers is not None:
-            raise DslcError(
-                Diagnostic(
-                    Code.COUNTED_NICHES,
-                    Severity.ERROR,
-                    "the strategy `niches` cannot search a space whose constraints count nodes",
-                    help="use `evolution` or `hybrid`, or state `at_most` and `at_least` otherwise",
-                )
-            )
+        _check_space(space)
         self._space, self._options = space, options
         self._generator = np.random.default_rng(derive_seed(seed, "variation"))
         self._variation = BatchVariation(space.lowering.automaton, space.max_tokens, self._generator)
@@ -296,6 +288,21 @@ class Niches:
         self._asked = Sentences(*state["niches.asked"].numpy().copy()) if "niches.asked" in state else None
         self._origins = state["niches.origins"].numpy().copy()
         self._repeats, self._distinct = numbers["repeats"], numbers["distinct"]
+
+
+def _check_space(space: Space) -> None:
+    """Raises DSLC671 for a space whose sentences have no parts that can be exchanged freely."""
+    automaton = space.lowering.automaton
+    if automaton.registers is not None:
+        why = "a space whose constraints count nodes"
+        advice = "use `evolution` or `hybrid`, or state `at_most` and `at_least` otherwise"
+    elif automaton.num_slots == 0:
+        why, advice = "a space of one sentence, in which nothing is chosen", "search it with `random`"
+    else:
+        return
+    raise DslcError(
+        Diagnostic(Code.NO_NICHES, Severity.ERROR, f"the strategy `niches` cannot search {why}", help=advice)
+    )
 
 
 def luby(number: int) -> int:

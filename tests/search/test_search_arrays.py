@@ -136,8 +136,11 @@ def test_niches_proposes_nothing_twice_but_what_it_counts() -> None:
     assert len(seen) - len(set(seen)) <= repeats[0] < 60
 
 
-def test_niches_refuses_spaces_that_count() -> None:
-    space = dslc.compile_text('//! at_most 2 c\nstart: c start | d\nc: "a" | "b"\nd: "e" | "f"\n', max_tokens=8)
+@pytest.mark.parametrize(
+    "text", ['//! at_most 2 c\nstart: c start | d\nc: "a" | "b"\nd: "e" | "f"\n', "start:\n", 'start: "a"\n']
+)
+def test_niches_refuses_spaces_without_parts_to_exchange(text: str) -> None:
+    space = dslc.compile_text(text, max_tokens=8)
     with pytest.raises(DslcError) as caught:
         make_strategy("niches", space, evaluations=100, batch=10, seed=0)
-    assert caught.value.diagnostics[0].code is Code.COUNTED_NICHES
+    assert caught.value.diagnostics[0].code is Code.NO_NICHES
