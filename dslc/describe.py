@@ -20,6 +20,10 @@ from dslc.language.self_embedding import find_self_embedding
 from dslc.program.tree import Leaf, ParseTree
 from dslc.space import Lengths, Program, Space
 
+GPU_FROM_BATCH = 500
+"""Sentences a batch from which a GPU samples faster than one core of a CPU, about: docs/performance.md has the
+measurement. Below it a step waits for the GPU to be told what to do, however few sentences there are."""
+
 _SAMPLES_FOR_DECISIONS = 64
 """Uniform sentences over which the decisions a rendered terminal are averaged."""
 
@@ -37,7 +41,8 @@ def describe_space(
     lengths, `table`, which one is used, and `shares` of the named tokens beside the keys of the format.
 
     Beside the keys of the format: `choices`, the tokens of each slot; `anchors`, which decisions ask about which nodes;
-    `populations`, whether many programs are evaluated at once as arrays, or why not; `decisions_per_terminal`, how many
+    `populations`, whether many programs are evaluated at once as arrays, or why not; `gpu`, the sentences of a batch
+    from which a GPU samples faster than a core of a CPU does; `decisions_per_terminal`, how many
     tokens are sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none
     renders one.
 
@@ -99,6 +104,7 @@ def describe_space(
         "constraints": _describe_constraints(space),
         "anchors": _describe_anchors(space),
         "populations": _describe_populations(space),
+        "gpu": {"from_batch": GPU_FROM_BATCH},
         "diagnostics": render_json(diagnostics, [space.file.name])["diagnostics"],
     }
 

@@ -103,6 +103,8 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     populations = document["populations"]
     how = "can be evaluated as arrays, thousands at once"
     facts.append(("populations", how if populations["arrays"] else f"one by one: {populations['reason']}"))
+    batch = document["gpu"]["from_batch"]
+    facts.append(("device", f"a CPU samples faster than a GPU in batches of less than about {batch:,} sentences"))
     counts_nodes = any(constraint["kind"] == "threaded" for constraint in document["constraints"])
     facts.append(("fresh policy", _describe_start(policy, counts_nodes=counts_nodes)))
     if document["constraints"]:

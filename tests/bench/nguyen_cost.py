@@ -1,7 +1,8 @@
 """CPU time a thousand expressions of symbolic regression: the evaluator alone, and whole runs.
 
 `python -m tests.bench.nguyen_cost` prints milliseconds of this process, the least and the median of several, taken in
-turns. Importing, building the space and a first run of each kind come before the clock starts.
+turns; of whole runs also what the evaluator takes of them. Importing, building the space and a first run of each kind
+come before the clock starts.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dslc.search.fit_arrays import FitArrays
 from dslc.search.read_points import Points
+from tests.bench import run_nguyen
 from tests.bench.nguyen import TARGET_BY_NAME, TARGETS, Target, make_data
 from tests.bench.run_nguyen import BATCH, compile_space, run_target
 
@@ -42,10 +47,25 @@ def measure_evaluator(target: Target, repeats: int) -> list[float]:
     return times[2:]
 
 
-def measure_run(row: str, strategy: str, evaluations: int, *, is_aimed: bool) -> float:
-    """Milliseconds a thousand expressions of one search."""
-    run = run_target(TARGET_BY_NAME[f"Nguyen-{row}"], SEED, strategy, 20, evaluations, is_aimed=is_aimed)
-    return float(run["seconds"] * 1e6 / run["evaluations"])
+class TimedArrays(FitArrays):
+    """Adds up what scoring takes."""
+
+    seconds = 0.0
+
+    def score(self, tokens: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """See `FitArrays`."""
+        began = time.process_time()
+        rewards = super().score(tokens)
+        TimedArrays.seconds += time.process_time() - began
+        return rewards
+
+
+def measure_run(row: str, strategy: str, evaluations: int, *, is_aimed: bool) -> tuple[float, float]:
+    """Milliseconds a thousand expressions of one search, and those of them that scoring takes."""
+    TimedArrays.seconds = 0.0
+    with patch.object(run_nguyen, "FitArrays", TimedArrays):
+        run = run_target(TARGET_BY_NAME[f"Nguyen-{row}"], SEED, strategy, 20, evaluations, is_aimed=is_aimed)
+    return run["seconds"] * 1e6 / run["evaluations"], TimedArrays.seconds * 1e6 / run["evaluations"]
 
 
 def describe(name: str, times: list[float]) -> str:
@@ -69,9 +89,10 @@ def main() -> None:
         for name, strategy, is_aimed, rows in RUNS:
             for row in rows:
                 evaluations = arguments.evaluations if number else BATCH
-                found = measure_run(row, strategy, evaluations, is_aimed=is_aimed)
+                whole, scoring = measure_run(row, strategy, evaluations, is_aimed=is_aimed)
                 if number:
-                    times.setdefault((name, row), []).append(found)
+                    times.setdefault((name, row), []).append(whole)
+                    times.setdefault((f"of it the evaluator: {name}", row), []).append(scoring)
     for (name, row), found_times in times.items():
         print(describe(f"{name}, row {row}", found_times))
 

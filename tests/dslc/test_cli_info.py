@@ -83,6 +83,13 @@ def test_quiet_shows_the_facts_only() -> None:
     assert "Choices" not in text
 
 
+def test_the_faster_device_is_told() -> None:
+    batch = run("info", "conv_net", "--json").document["gpu"]["from_batch"]
+    assert f"a CPU samples faster than a GPU in batches of less than about {batch:,} sentences" in " ".join(
+        run("info", "conv_net").out.split()
+    )
+
+
 def test_an_infeasible_budget_names_the_smallest() -> None:
     done = run("info", "conv_net", "--max-tokens", "14")
     assert done.code == 1
