@@ -88,15 +88,34 @@ def to_infix(expression: Expression) -> str:
     return f"{name}({to_infix(operands[0])})" if operands else str(name)
 
 
+MOST_BITS = 10_000
+"""Binary digits before the point of what a function is asked for: it needs as many digits of pi or log 2."""
+
+
+class _BoundedFunctions:
+    """mpmath's functions, but OverflowError instead of hours and gigabytes for numbers such as exp(exp(exp(exp(3))))."""
+
+    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+        function = getattr(mpmath, name)
+
+        def bounded(number: Any) -> Any:
+            if mpmath.mag(number) > MOST_BITS:
+                raise OverflowError
+            return function(number)
+
+        return bounded
+
+
 def is_recovered(infix: str, target: Target, *, num_points: int = 24, digits: int = 60, agreeing: int = 40) -> bool:
     """Whether a closed form equals the target on its range.
 
     Both are evaluated with `digits` decimal digits at random points; closed forms over these functions that agree there
-    to `agreeing` digits are taken as the same. Every rewriting passes, a merely tight fit does not.
+    to `agreeing` digits are taken as the same. Every rewriting passes, a merely tight fit does not, nor what asks a
+    function for a number of more than MOST_BITS bits.
     """
     generator = np.random.default_rng(12345)
     with mpmath.workdps(digits):
-        candidate = Target("candidate", target.num_variables, infix, target.low, target.high).function(mpmath)
+        candidate = Target("candidate", target.num_variables, infix, target.low, target.high).function(_BoundedFunctions())
         function = target.function(mpmath)
         for _ in range(num_points):
             shares = generator.uniform(0.02, 0.98, size=target.num_variables).tolist()

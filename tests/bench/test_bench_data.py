@@ -50,3 +50,11 @@ def test_a_tight_fit_is_no_recovery() -> None:
     assert not is_recovered("x1 + x1*x1", TARGET_BY_NAME["Nguyen-1"])
     with pytest.raises(ValueError, match="truncated"):
         parse_prefix(["add", "x1"])
+
+
+def test_towers_of_exponentials_are_refused_at_once() -> None:
+    tower = "x1"
+    for _ in range(6):
+        tower = f"exp({tower} + {tower})"
+    assert not is_recovered(f"sqrt(x1) + 1/{tower}", TARGET_BY_NAME["Nguyen-8"])
+    assert is_recovered("exp(log(x1)/(1 + exp(x1 - x1)))", TARGET_BY_NAME["Nguyen-8"])
