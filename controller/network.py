@@ -55,7 +55,7 @@ class FoldedWeights:
         torch.add(sums, self.by_position[min(position, len(self.by_position) - 1)], out=gates)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def fold_weights(weights: Sequence[Tensor], num_layers: int) -> FoldedWeights:
     """Fold the weights embedding, position, then of each layer input weights, recurrent weights and the two biases in
     torch's order of gates, then weights and bias of the output layer."""

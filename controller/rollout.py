@@ -78,7 +78,6 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     return Rollout(steps, log_probs.t().contiguous(), entropies.t().contiguous())
 
 
-@torch.no_grad()
 def sample_steps(
     policy: RecurrentPolicy,
     batch_size: int,
@@ -103,30 +102,31 @@ def sample_steps(
     """
     pad_id, budget = policy.automaton.pad_id, policy.budget
     tokens = torch.full((budget, tape.rows), pad_id, dtype=torch.int32, device=policy.device)
-    walk = start_walk(policy, weights, tokens)
     for row, sequence in enumerate(along, start=batch_size):
         tokens[: len(sequence), row] = torch.tensor(sequence, dtype=torch.int32)
-    drawer = TokenDrawer(weights.bias, batch_size)
     log_probs: list[Tensor] = []
-    for start in range(0, budget, CHECK_EVERY):
-        if start >= policy.automaton.min_tokens and walk.are_done():
-            break
-        done = min(start + CHECK_EVERY, budget)
-        draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
-        to_draw = tokens[start:done, :batch_size, None].unbind(0)
-        all_logits = []
-        for position, drawn, draw in zip(range(start, done), to_draw, draws, strict=True):
-            gates, logits = tape.open(position)
-            own = logits[:batch_size] if along else logits
-            walk.begin(position, gates, logits)
-            walk.restrict(logits, tape.step(weights, position))
-            drawer.draw(torch.softmax(own, -1), draw, drawn)
-            walk.advance(position)
-            all_logits.append(logits.clone() if tape.is_rolling else logits)
-        # What needs no recurrence is done for many steps at once.
-        log_probs.append(torch.log_softmax(torch.stack(all_logits), -1))
-    assert walk.are_done(), "the mask let a sequence pass its budget unfinished"
-    return walk.gather(), log_probs
+    with torch.inference_mode():
+        walk = start_walk(policy, weights, tokens)
+        drawer = TokenDrawer(weights.bias, batch_size)
+        for start in range(0, budget, CHECK_EVERY):
+            if start >= policy.automaton.min_tokens and walk.are_done():
+                break
+            done = min(start + CHECK_EVERY, budget)
+            draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
+            to_draw = tokens[start:done, :batch_size, None].unbind(0)
+            all_logits = []
+            for position, drawn, draw in zip(range(start, done), to_draw, draws, strict=True):
+                gates, logits = tape.open(position)
+                own = logits[:batch_size] if along else logits
+                walk.begin(position, gates, logits)
+                walk.restrict(logits, tape.step(weights, position))
+                drawer.draw(torch.softmax(own, -1), draw, drawn)
+                walk.advance(position)
+                all_logits.append(logits.clone() if tape.is_rolling else logits)
+            # What needs no recurrence is done for many steps at once.
+            log_probs.append(torch.log_softmax(torch.stack(all_logits), -1))
+        assert walk.are_done(), "the mask let a sequence pass its budget unfinished"
+    return walk.gather(), log_probs  # the steps outside: autograd may read them
 
 
 def sum_log_probs(steps: Steps, parts: Sequence[Float[Tensor, "_ batch token"]]) -> list[float]:
@@ -264,7 +264,7 @@ def read_steps(policy: RecurrentPolicy, steps: Steps) -> RecordedSteps:
     return RecordedSteps(_pick_steps(policy, steps, paths.picked), paths, cells)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def walk_again(policy: RecurrentPolicy, steps: Steps, weights: FoldedWeights, tape: RowTape) -> None:
     """Write recorded steps on a tape as they were written when they were sampled, to the last bit."""
     batch, time = steps.tokens.shape

@@ -16,6 +16,9 @@ search calls cost as much as arithmetic. What needs no recurrence is done for al
 
 Two ways to write the same: on a `RowTape` each sequence of a batch has a row at each step, for sampling, where nobody
 knows yet how it goes on; on a `NodeTape` those that begin alike share one, for updates.
+
+Tapes are made and written on in torch's inference mode, where a call costs less than under `no_grad`. What autograd is
+to read of them is copied outside of it.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class RowTape:
     A rolling tape keeps the present step and the one before, for sampling alone.
     """
 
+    @torch.inference_mode()
     def __init__(self, weights: FoldedWeights, steps: int, rows: int, *, is_rolling: bool = False) -> None:
         size, like = weights.hidden_size, weights.bias
         kept = ROLLING if is_rolling else steps
@@ -101,6 +105,7 @@ class RowTape:
 class NodeTape:
     """What the network goes through along paths, a row a node, and where gradients go."""
 
+    @torch.inference_mode()
     def __init__(self, weights: FoldedWeights, nodes: int) -> None:
         """For at most so many nodes."""
         size, like = weights.hidden_size, weights.bias

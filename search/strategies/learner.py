@@ -209,6 +209,7 @@ class PolicyLearner:
         self._looked_at = score_steps(recorded, weights, tape, is_written=is_written)
         return Score(self._looked_at.chosen.t(), self._looked_at.entropies.t())
 
+    @torch.inference_mode()
     def _prepare(self, steps: Steps) -> tuple[RecordedSteps, FoldedWeights, NodeTape, bool]:
         """What a pass by hand takes; whether it is on the tape already."""
         weights = self._fold()
@@ -279,6 +280,7 @@ class PolicyLearner:
             return
         self._take_step()
 
+    @torch.inference_mode()
     def _take_step(self) -> None:
         self._optimizer.step()
         self._folded = None
