@@ -119,18 +119,16 @@ class TableWalk:
 
     def gather(self) -> Steps:
         """See `RuntimeWalk`."""
-        been = torch.from_numpy(self._been[: self._time])
-        lengths = been.count_nonzero(0)
-        time = int(lengths.max()) if been.shape[1] else 0
-        states = been[:time].t().contiguous()
+        been = self._been[: self._time]
+        lengths = np.count_nonzero(been, 0)
+        time = int(lengths.max(initial=0))
+        states = np.ascontiguousarray(been[:time].T)
         return Steps(
-            tokens=torch.from_numpy(self._tokens[:time]).t().contiguous(),
-            lengths=lengths,
-            inputs=self._states.features.index_select(0, states.view(-1)).view(
-                *states.shape, self._states.features.shape[1]
-            ),
-            rows=self._states.rows.take(states),
-            states=states,
+            tokens=torch.from_numpy(np.ascontiguousarray(self._tokens[:time].T)),
+            lengths=torch.from_numpy(lengths),
+            inputs=torch.from_numpy(self._states.features.numpy().take(states, 0)),
+            rows=torch.from_numpy(self._states.rows.numpy().take(states)),
+            states=torch.from_numpy(states),
         )
 
 
