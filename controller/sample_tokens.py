@@ -70,7 +70,7 @@ def can_record(policy: RecurrentPolicy) -> bool:
     return policy.device.type == "cpu" and policy.automaton.heads is None and policy.automaton.registers is None
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def sample_tokens(
     policy: RecurrentPolicy,
     count: int,
