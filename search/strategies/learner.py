@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -255,9 +256,8 @@ class PolicyLearner:
 
     def rewards(self, values: Sequence[float]) -> Tensor:
         """Rewards as float64 [batch], where the policy is."""
-        rewards = torch.tensor(values, dtype=torch.float64)
-        assert bool(rewards.isfinite().all()), "a strategy is told finite rewards only"
-        return rewards.to(self.policy.device)
+        assert all(map(math.isfinite, values)), "a strategy is told finite rewards only"
+        return torch.tensor(values, dtype=torch.float64, device=self.policy.device)
 
     def descend(self, loss: Tensor) -> None:
         """One step of the optimiser."""
