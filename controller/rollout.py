@@ -106,6 +106,7 @@ def sample_steps(
     with torch.inference_mode():
         walk = start_walk(policy, weights, tokens)
         drawer = TokenDrawer(weights.bias, batch_size)
+        own_logits = tape.logits[:, :batch_size].unbind(0)
         for start in range(0, budget, CHECK_EVERY):
             if start >= policy.automaton.min_tokens and walk.are_done():
                 break
@@ -113,10 +114,10 @@ def sample_steps(
             draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
             to_draw = tokens[start:done, :batch_size, None].unbind(0)
             for position, drawn, draw in zip(range(start, done), to_draw, draws, strict=True):
-                gates, logits = tape.open(position)
-                own = logits[:batch_size] if along else logits
-                walk.begin(position, gates, logits)
+                walk.begin(position, tape)
+                _, logits = tape.open(position)
                 walk.restrict(logits, tape.step(weights, position))
+                own = own_logits[position] if along else logits
                 drawer.draw(torch.softmax(own, -1), draw, drawn)
                 walk.advance(position)
                 if tape.is_rolling:

@@ -26,8 +26,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.controller.network import FoldedWeights
@@ -86,19 +88,24 @@ class RowTape:
             for t in range(kept)
         ]
         self._after = [[(step.hidden, step.cells) for step in now] for now in self._now]
-        self._logits = list(self.logits.unbind(0))
+        self._opened = [(now[0].gates, logits) for now, logits in zip(self._now, self.logits.unbind(0), strict=True)]
+        is_cpu = like.device.type == "cpu"
+        self._arrays = [(gates.numpy(), logits.numpy()) for gates, logits in self._opened] if is_cpu else []
         self._minus_one = like.new_full((), -1.0)
 
     def open(self, t: int) -> tuple[Float[Tensor, "row gate"], Float[Tensor, "row token"]]:
         """Where to write, before step t, x U + b of the lowest layer, and what the logits start at."""
-        kept = t % ROLLING if self.is_rolling else t
-        return self._now[kept][0].gates, self._logits[kept]
+        return self._opened[t % ROLLING if self.is_rolling else t]
+
+    def open_arrays(self, t: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As `open`, on a CPU, for numpy to write there."""
+        return self._arrays[t % ROLLING if self.is_rolling else t]
 
     def step(self, weights: FoldedWeights, t: int) -> Float[Tensor, "row hidden"]:
         """Step t, from that before it; returns the states of the top layer."""
         kept, last = (t % ROLLING, (t - 1) % ROLLING) if self.is_rolling else (t, t - 1)
         return _run_step(
-            weights, self._now[kept], self._after[last] if t else None, self._logits[kept], self._minus_one
+            weights, self._now[kept], self._after[last] if t else None, self._opened[kept][1], self._minus_one
         )
 
 

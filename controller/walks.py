@@ -15,6 +15,7 @@ from dslc.controller.heads import HeadStepper
 from dslc.controller.network import FoldedWeights
 from dslc.controller.policy import RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
+from dslc.controller.tape import RowTape
 
 
 class RuntimeWalk:
@@ -35,8 +36,9 @@ class RuntimeWalk:
         self._masks: list[Tensor] = []
         self._finished: list[Tensor] = []
 
-    def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
+    def begin(self, position: int, tape: RowTape) -> None:
         """Write what the network starts from at the next step: x U + b of its lowest layer, and the logits."""
+        gates, logits = tape.open(position)
         seen, row = self._runtime.observe(self._previous)
         self._inputs.append(seen)
         self._rows.append(row)
@@ -99,11 +101,12 @@ class TableWalk:
         self._now = self._been[0]
         self._time = 0
 
-    def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
+    def begin(self, position: int, tape: RowTape) -> None:
         """See `RuntimeWalk`."""
         assert position == self._time, "one step after the other"
-        self._gates.take(self._now, 0, gates.numpy(), "clip")
-        self._logits.take(self._now, 0, logits.numpy(), "clip")
+        gates, logits = tape.open_arrays(position)
+        self._gates.take(self._now, 0, gates, "clip")
+        self._logits.take(self._now, 0, logits, "clip")
 
     def restrict(self, logits: Float[Tensor, "batch token"], hidden: Float[Tensor, "batch hidden"]) -> None:
         """See `RuntimeWalk`: there is nothing."""
