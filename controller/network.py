@@ -55,7 +55,7 @@ class FoldedWeights:
         torch.add(sums, self.by_position[min(position, len(self.by_position) - 1)], out=gates)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def fold_weights(weights: Sequence[Tensor], num_layers: int) -> FoldedWeights:
     """Fold the weights embedding, position, then of each layer input weights, recurrent weights and the two biases in
     torch's order of gates, then weights and bias of the output layer."""
@@ -143,14 +143,18 @@ def _make_bags(rows: int, used: int, device: torch.device) -> Int32[Tensor, "row
 def _fold_gates(weight: Tensor) -> Tensor:
     """Rows of the gates input, forget, new, output (torch's order) as output, input, forget, twice new."""
     size = len(weight) // 4
-    folded = torch.cat((weight[3 * size :], weight[: 3 * size]))
-    folded[3 * size :].mul_(2)
-    return folded
+    return weight.roll(size, 0).mul_(_double_gate(3, size, weight.ndim, weight.device))
 
 
 def unfold_gates(gradient: Tensor) -> Tensor:
     """The gradient by what `_fold_gates` folds, from that by what it made of it."""
     size = len(gradient) // 4
-    unfolded = torch.cat((gradient[size:], gradient[:size]))
-    unfolded[2 * size : 3 * size].mul_(2)
-    return unfolded
+    return gradient.roll(-size, 0).mul_(_double_gate(2, size, gradient.ndim, gradient.device))
+
+
+@lru_cache(maxsize=8)
+def _double_gate(number: int, size: int, num_axes: int, device: torch.device) -> Float[Tensor, "gate *_"]:
+    """Factors of rows: 2 for one of four gates of `size` units, 1 for the others; one call for all costs least."""
+    factors = torch.ones(4, size, device=device)
+    factors[number] = 2
+    return factors.view(-1, *[1] * (num_axes - 1))

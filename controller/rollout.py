@@ -66,18 +66,13 @@ def sample_rollout(policy: RecurrentPolicy, batch_size: int, generator: torch.Ge
     """
     weights = policy.fold()
     tape = RowTape(weights, policy.budget, batch_size, is_rolling=True)
-    steps, parts = sample_steps(policy, batch_size, generator, weights, tape)
-    time = steps.tokens.shape[1]
-    if not time:
-        nothing = torch.zeros((batch_size, 0), device=policy.device)
-        return Rollout(steps, nothing, nothing)
-    all_log_probs = torch.cat(parts)[:time]
+    steps, all_log_probs = sample_steps(policy, batch_size, generator, weights, tape)
     log_probs = _choose(all_log_probs, steps.tokens.t())
-    entropies = torch.special.entr(all_log_probs.exp_()).sum(-1)
-    return Rollout(steps, log_probs.t().contiguous(), entropies.t().contiguous())
+    with torch.inference_mode():
+        entropies = torch.special.entr(all_log_probs.exp_()).sum(-1)
+    return Rollout(steps, log_probs.t().contiguous(), entropies.t().clone(memory_format=torch.contiguous_format))
 
 
-@torch.no_grad()
 def sample_steps(
     policy: RecurrentPolicy,
     batch_size: int,
@@ -85,7 +80,7 @@ def sample_steps(
     weights: FoldedWeights,
     tape: RowTape,
     along: Sequence[Sequence[int]] = (),
-) -> tuple[Steps, list[Float[Tensor, "_ batch token"]]]:
+) -> tuple[Steps, Float[Tensor, "time batch token"]]:
     """As `sample_rollout`, with the network's way written on the tape.
 
     Args:
@@ -94,45 +89,52 @@ def sample_steps(
         generator: All randomness comes from it.
         weights: The policy's.
         tape: Of as many sequences as there are in all.
-        along: Sequences that are known already and go the same way behind the samples, for little more.
+        along: Sequences that are known already and go the same way behind the samples, for little more; on a CPU.
 
     Returns:
-        The steps of all, and the log-probabilities of all tokens at all steps and possibly some after the last end,
-        -inf where one is not allowed.
+        The steps of all, and the log-probabilities of all tokens at all of them, -inf where one is not allowed; these
+        are not for autograd.
     """
     pad_id, budget = policy.automaton.pad_id, policy.budget
     tokens = torch.full((budget, tape.rows), pad_id, dtype=torch.int32, device=policy.device)
-    walk = start_walk(policy, weights, tokens)
-    for row, sequence in enumerate(along, start=batch_size):
-        tokens[: len(sequence), row] = torch.tensor(sequence, dtype=torch.int32)
-    drawer = TokenDrawer(weights.bias, batch_size)
-    log_probs: list[Tensor] = []
-    for start in range(0, budget, CHECK_EVERY):
-        if start >= policy.automaton.min_tokens and walk.are_done():
-            break
-        done = min(start + CHECK_EVERY, budget)
-        draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
-        to_draw = tokens[start:done, :batch_size, None].unbind(0)
-        all_logits = []
-        for position, drawn, draw in zip(range(start, done), to_draw, draws, strict=True):
-            gates, logits = tape.open(position)
-            own = logits[:batch_size] if along else logits
-            walk.begin(position, gates, logits)
-            walk.restrict(logits, tape.step(weights, position))
-            drawer.draw(torch.softmax(own, -1), draw, drawn)
-            walk.advance(position)
-            all_logits.append(logits.clone() if tape.is_rolling else logits)
-        # What needs no recurrence is done for many steps at once.
-        log_probs.append(torch.log_softmax(torch.stack(all_logits), -1))
-    assert walk.are_done(), "the mask let a sequence pass its budget unfinished"
-    return walk.gather(), log_probs
+    if along:
+        rows = tokens.numpy()
+        for row, sequence in enumerate(along, start=batch_size):
+            rows[: len(sequence), row] = sequence
+    rolled: list[Tensor] = []
+    with torch.inference_mode():
+        walk = start_walk(policy, weights, tokens)
+        drawer = TokenDrawer(weights.bias, batch_size)
+        own_logits = tape.logits[:, :batch_size].unbind(0)
+        for start in range(0, budget, CHECK_EVERY):
+            if start >= policy.automaton.min_tokens and walk.are_done():
+                break
+            done = min(start + CHECK_EVERY, budget)
+            draws = torch.rand((done - start, batch_size, 1), generator=generator, device=policy.device).unbind(0)
+            to_draw = tokens[start:done, :batch_size, None].unbind(0)
+            for position, drawn, draw in zip(range(start, done), to_draw, draws, strict=True):
+                walk.begin(position, tape)
+                _, logits = tape.open(position)
+                walk.restrict(logits, tape.step(weights, position))
+                own = own_logits[position] if along else logits
+                drawer.draw(torch.softmax(own, -1), draw, drawn)
+                walk.advance(position)
+                if tape.is_rolling:
+                    rolled.append(logits.clone())
+        assert walk.are_done(), "the mask let a sequence pass its budget unfinished"
+    steps = walk.gather()  # outside: autograd may read them
+    # What needs no recurrence is done for all steps at once.
+    with torch.inference_mode():
+        time = steps.tokens.shape[1]
+        all_logits = torch.stack(rolled[:time]) if tape.is_rolling and time else tape.logits[:time]
+        rolled.clear()
+        return steps, torch.log_softmax(all_logits, -1)
 
 
-def sum_log_probs(steps: Steps, parts: Sequence[Float[Tensor, "_ batch token"]]) -> list[float]:
-    """Log-probability of each sampled sequence, in nats."""
-    if not parts:
-        return [0.0] * len(steps.tokens)
-    return _choose(torch.cat(list(parts))[: steps.tokens.shape[1]], steps.tokens.t()).sum(0).tolist()
+@torch.inference_mode()
+def sum_log_probs(steps: Steps, log_probs: Float[Tensor, "time batch token"]) -> list[float]:
+    """Log-probability of each sampled sequence, in nats; those of all tokens are what `sample_steps` gave."""
+    return _choose(log_probs, steps.tokens.t()).sum(0).tolist()
 
 
 def _choose(
@@ -264,7 +266,7 @@ def read_steps(policy: RecurrentPolicy, steps: Steps) -> RecordedSteps:
     return RecordedSteps(_pick_steps(policy, steps, paths.picked), paths, cells)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def walk_again(policy: RecurrentPolicy, steps: Steps, weights: FoldedWeights, tape: RowTape) -> None:
     """Write recorded steps on a tape as they were written when they were sampled, to the last bit."""
     batch, time = steps.tokens.shape

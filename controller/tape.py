@@ -16,6 +16,9 @@ search calls cost as much as arithmetic. What needs no recurrence is done for al
 
 Two ways to write the same: on a `RowTape` each sequence of a batch has a row at each step, for sampling, where nobody
 knows yet how it goes on; on a `NodeTape` those that begin alike share one, for updates.
+
+Tapes are made and written on in torch's inference mode, where a call costs less than under `no_grad`. What autograd is
+to read of them is copied outside of it.
 """
 
 from __future__ import annotations
@@ -23,8 +26,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dslc.controller.network import FoldedWeights
@@ -61,6 +66,7 @@ class RowTape:
     A rolling tape keeps the present step and the one before, for sampling alone.
     """
 
+    @torch.inference_mode()
     def __init__(self, weights: FoldedWeights, steps: int, rows: int, *, is_rolling: bool = False) -> None:
         size, like = weights.hidden_size, weights.bias
         kept = ROLLING if is_rolling else steps
@@ -82,25 +88,31 @@ class RowTape:
             for t in range(kept)
         ]
         self._after = [[(step.hidden, step.cells) for step in now] for now in self._now]
-        self._logits = list(self.logits.unbind(0))
+        self._opened = [(now[0].gates, logits) for now, logits in zip(self._now, self.logits.unbind(0), strict=True)]
+        is_cpu = like.device.type == "cpu"
+        self._arrays = [(gates.numpy(), logits.numpy()) for gates, logits in self._opened] if is_cpu else []
         self._minus_one = like.new_full((), -1.0)
 
     def open(self, t: int) -> tuple[Float[Tensor, "row gate"], Float[Tensor, "row token"]]:
         """Where to write, before step t, x U + b of the lowest layer, and what the logits start at."""
-        kept = t % ROLLING if self.is_rolling else t
-        return self._now[kept][0].gates, self._logits[kept]
+        return self._opened[t % ROLLING if self.is_rolling else t]
+
+    def open_arrays(self, t: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As `open`, on a CPU, for numpy to write there."""
+        return self._arrays[t % ROLLING if self.is_rolling else t]
 
     def step(self, weights: FoldedWeights, t: int) -> Float[Tensor, "row hidden"]:
         """Step t, from that before it; returns the states of the top layer."""
         kept, last = (t % ROLLING, (t - 1) % ROLLING) if self.is_rolling else (t, t - 1)
         return _run_step(
-            weights, self._now[kept], self._after[last] if t else None, self._logits[kept], self._minus_one
+            weights, self._now[kept], self._after[last] if t else None, self._opened[kept][1], self._minus_one
         )
 
 
 class NodeTape:
     """What the network goes through along paths, a row a node, and where gradients go."""
 
+    @torch.inference_mode()
     def __init__(self, weights: FoldedWeights, nodes: int) -> None:
         """For at most so many nodes."""
         size, like = weights.hidden_size, weights.bias

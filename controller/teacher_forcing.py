@@ -74,6 +74,7 @@ class ScoredSteps:
     version: int
     """Of the tape."""
 
+    @torch.inference_mode()
     def differentiate(
         self, by_chosen: Float[Tensor, "time batch"], by_entropies: Float[Tensor, "time batch"]
     ) -> list[Tensor]:
@@ -93,7 +94,7 @@ class ScoredSteps:
         return differentiate(self.tape, self.weights, seen.inputs, seen.place, by_logits, paths)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def score_steps(
     recorded: RecordedSteps, weights: FoldedWeights, tape: NodeTape, *, is_written: bool = False
 ) -> ScoredSteps:
@@ -145,9 +146,9 @@ class _Pass(torch.autograd.Function):
         *parameters: Tensor,  # noqa: ARG004
     ) -> tuple[Tensor, Tensor]:
         ctx.scored = score_steps(recorded, weights, tape, is_written=is_written)
-        return ctx.scored.chosen, ctx.scored.entropies.clone()  # it is read on the way back, so not what is given out
+        return ctx.scored.chosen.clone(), ctx.scored.entropies.clone()  # autograd takes no tensors of inference
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *by_scores: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, None, None, *ctx.scored.differentiate(*by_scores)
+        return None, None, None, None, *(each.clone() for each in ctx.scored.differentiate(*by_scores))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int32
 from torch import Tensor
 
 from dslc.controller.heads import HeadStepper
 from dslc.controller.network import FoldedWeights
 from dslc.controller.policy import PolicyStates, RecurrentPolicy
 from dslc.controller.steps import Steps, gather_steps
+from dslc.controller.tape import RowTape
 
 
 class RuntimeWalk:
@@ -35,8 +36,9 @@ class RuntimeWalk:
         self._masks: list[Tensor] = []
         self._finished: list[Tensor] = []
 
-    def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
+    def begin(self, position: int, tape: RowTape) -> None:
         """Write what the network starts from at the next step: x U + b of its lowest layer, and the logits."""
+        gates, logits = tape.open(position)
         seen, row = self._runtime.observe(self._previous)
         self._inputs.append(seen)
         self._rows.append(row)
@@ -98,11 +100,12 @@ class NumpyTableWalk:
         self._now = self._been[0]
         self._time = 0
 
-    def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
+    def begin(self, position: int, tape: RowTape) -> None:
         """See `RuntimeWalk`."""
         assert position == self._time, "one step after the other"
-        self._gates.take(self._now, 0, gates.numpy(), "clip")
-        self._logits.take(self._now, 0, logits.numpy(), "clip")
+        gates, logits = tape.open_arrays(position)
+        self._gates.take(self._now, 0, gates, "clip")
+        self._logits.take(self._now, 0, logits, "clip")
 
     def restrict(self, logits: Float[Tensor, "batch token"], hidden: Float[Tensor, "batch hidden"]) -> None:
         """See `RuntimeWalk`: there is nothing."""
@@ -118,7 +121,17 @@ class NumpyTableWalk:
 
     def gather(self) -> Steps:
         """See `RuntimeWalk`."""
-        return _gather_states(self._states, torch.from_numpy(self._tokens), torch.from_numpy(self._been[: self._time]))
+        been = self._been[: self._time]
+        lengths = np.count_nonzero(been, 0)
+        time = int(lengths.max(initial=0))
+        states = np.ascontiguousarray(been[:time].T)
+        return Steps(
+            tokens=torch.from_numpy(np.ascontiguousarray(self._tokens[:time].T)),
+            lengths=torch.from_numpy(lengths),
+            inputs=torch.from_numpy(self._states.features.numpy().take(states, 0)),
+            rows=torch.from_numpy(self._states.rows.numpy().take(states)),
+            states=torch.from_numpy(states),
+        )
 
 
 class TorchTableWalk:
@@ -135,9 +148,10 @@ class TorchTableWalk:
         self._been = torch.ones((len(tokens) + 1, tokens.shape[1]), dtype=torch.int64, device=tokens.device)
         self._time = 0
 
-    def begin(self, position: int, gates: Float[Tensor, "batch gate"], logits: Float[Tensor, "batch token"]) -> None:
+    def begin(self, position: int, tape: RowTape) -> None:
         """See `RuntimeWalk`."""
         assert position == self._time, "one step after the other"
+        gates, logits = tape.open(position)
         torch.index_select(self._gates, 0, self._been[position], out=gates)
         torch.index_select(self._logits, 0, self._been[position], out=logits)
 
@@ -157,7 +171,17 @@ class TorchTableWalk:
 
     def gather(self) -> Steps:
         """See `RuntimeWalk`."""
-        return _gather_states(self._states, self._tokens, self._been[: self._time])
+        states, been = self._states, self._been[: self._time]
+        lengths = been.count_nonzero(0)
+        time = int(lengths.max()) if been.shape[1] else 0
+        been = been[:time].t().clone(memory_format=torch.contiguous_format)
+        return Steps(
+            tokens=self._tokens[:time].t().contiguous(),
+            lengths=lengths,
+            inputs=states.features.index_select(0, been.view(-1)).view(*been.shape, states.features.shape[1]),
+            rows=states.rows.take(been),
+            states=been,
+        )
 
 
 TableWalk = NumpyTableWalk | TorchTableWalk
@@ -182,19 +206,3 @@ def _fold_states(
 ) -> tuple[Float[Tensor, "state gate"], Float[Tensor, "state token"]]:
     """What the network starts from in each state; see `RuntimeWalk.begin`."""
     return states.inputs.fold(weights), policy.blocked_logits.index_select(0, states.rows) + weights.bias
-
-
-def _gather_states(
-    states: PolicyStates, tokens: Int32[Tensor, "time batch"], been: Int64[Tensor, "time batch"]
-) -> Steps:
-    """Steps by the states that sequences were in before each."""
-    lengths = been.count_nonzero(0)
-    time = int(lengths.max()) if been.shape[1] else 0
-    been = been[:time].t().contiguous()
-    return Steps(
-        tokens=tokens[:time].t().contiguous(),
-        lengths=lengths,
-        inputs=states.features.index_select(0, been.view(-1)).view(*been.shape, states.features.shape[1]),
-        rows=states.rows.take(been),
-        states=been,
-    )

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from dslc.program.draw import Drawing
     from dslc.program.emit import PythonSource
 
-FEWEST_IN_STEP = 4
+FEWEST_IN_STEP = 10
 """Sequences from which on checking them in step is faster than one by one."""
 
 

@@ -135,18 +135,20 @@ class Engine:
         """
         samples, jobs = self._plan([*own, *control])
         executions = iter(self.executor.run_jobs([job for job in jobs if not self.ledger.recall(job)]))
-        outcomes = []
+        outcomes: list[Outcome] = []
         for sample in samples:
-            while sample.program_hash not in self.ledger.outcome_by_hash:
+            while (outcome := self.ledger.outcome_by_hash.get(sample.program_hash)) is None:
                 with self._guard.droppable():
                     execution = next(executions)
                 self.ledger.remember(execution, self._first_fidelity)
                 if execution.program_hash != sample.program_hash:  # its sample waits for those before it
                     self.store.commit_when_due()
-            outcomes.append(self.ledger.record(sample))
-            if (problem := outcomes[-1].diagnostic) is not None and outcomes[-1].reward is None:
-                self._failures[problem.code.value] += 1
-            self._stop_if_nothing_works()
+            self.ledger.record(sample, outcome)
+            outcomes.append(outcome)
+            if outcome.reward is None:
+                if outcome.diagnostic is not None:
+                    self._failures[outcome.diagnostic.code.value] += 1
+                self._stop_if_nothing_works()
             self._report_progress()
             self._guard.check()
         if self.halving is None:

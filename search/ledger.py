@@ -151,16 +151,14 @@ class Ledger:
             )
         )
 
-    def record(self, sample: Sample) -> Outcome:
-        """Note a sample whose outcome is known, or check it against what was recorded before a crash, and count it."""
-        outcome = self.outcome_by_hash[sample.program_hash]
+    def record(self, sample: Sample, outcome: Outcome) -> None:
+        """Note a sample and count it, or check it against what was recorded before a crash."""
         recorded = self._recorded.pop(sample.id, None)
         if recorded is None:
             self.store.record_sample(sample)
         else:
             _check_same(recorded, sample)
         self._count(sample, outcome)
-        return outcome
 
     def tokens_of(self, program_hash: str) -> tuple[int, ...]:
         """Tokens of the first sample of a program; kept for halving only."""

@@ -8,6 +8,7 @@ batch. Log-probabilities are in nats with 0 after the end of a sequence, those o
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 from jaxtyping import Bool, Float, Float32
@@ -46,11 +47,11 @@ def normalise_advantages(rewards: Float[Tensor, "batch"]) -> Float32[Tensor, "ba
         tensor([ 1., -1.])
     """
     exact = rewards.to(torch.float64)
-    scaled = exact / exact.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
+    scaled = exact / max(float(exact.abs().max()), sys.float_info.min)
     centred = scaled - scaled.mean()
-    deviation = centred.square().mean().sqrt()
+    deviation = math.sqrt(float(centred.square().mean()))
     rounding = 1e-12
-    return torch.where(deviation > rounding, centred / deviation, 0.0).to(torch.float32)
+    return (centred / deviation if deviation > rounding else torch.zeros_like(centred)).to(torch.float32)
 
 
 def keep_best(rewards: Float[Tensor, "batch"], share: float) -> tuple[list[int], Float32[Tensor, "kept"]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dslc.diagnostics import Diagnostic
+from dslc.value import value
 
 if TYPE_CHECKING:
     from dslc.space import Program
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 ORIGINS = ("policy", "uniform", "mutation", "crossover")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Candidate:
     """A proposed program, as tokens, before anything is known about it."""
 
@@ -27,7 +28,7 @@ class Candidate:
     """Sample ids that it was made from (mutation, crossover)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What came of evaluating a program: a reward, or the diagnostic that explains why there is none."""
 

@@ -31,8 +31,15 @@ class OutcomeTable:
         return bytes.fromhex(program_hash) in self._kept
 
     def __getitem__(self, program_hash: str) -> Outcome:
-        kept = self._kept[bytes.fromhex(program_hash)]
-        return kept if isinstance(kept, Outcome) else Outcome(kept)
+        outcome = self.get(program_hash)
+        if outcome is None:
+            raise KeyError(program_hash)
+        return outcome
+
+    def get(self, program_hash: str) -> Outcome | None:
+        """The outcome of a program, None if it has none yet."""
+        kept = self._kept.get(bytes.fromhex(program_hash))
+        return kept if kept is None or isinstance(kept, Outcome) else Outcome(kept)
 
     def __setitem__(self, program_hash: str, outcome: Outcome) -> None:
         kept: float | Outcome = outcome

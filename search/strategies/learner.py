@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -32,6 +33,7 @@ from dslc.controller.teacher_forcing import RecordedSteps, ScoredSteps, follow_s
 from dslc.diagnostics import DslcError
 from dslc.search.outcome import Candidate
 from dslc.search.rows import unpad_rows
+from dslc.search.strategies.adam import Adam
 from dslc.search.strategies.options import bad_value
 from dslc.search.strategies.policy_options import PolicyOptions
 from dslc.search.strategies.start_options import choose_table
@@ -64,7 +66,7 @@ class PolicyLearner:
             device=device,
         )
         self._weights: list[Tensor] = [weight for weight in self.policy.parameters() if weight.requires_grad]
-        self._optimizer = torch.optim.Adam(self._weights, lr=learning_rate, fused=True)
+        self._optimizer = Adam(self._weights, learning_rate)
         self._generator = torch.Generator(device).manual_seed(derive_seed(seed, "sampling"))
         self._is_by_hand = self.policy.device.type == "cpu" and self.policy.automaton.heads is None
         # None of this is part of the state: made anew it is the same.
@@ -209,6 +211,7 @@ class PolicyLearner:
         self._looked_at = score_steps(recorded, weights, tape, is_written=is_written)
         return Score(self._looked_at.chosen.t(), self._looked_at.entropies.t())
 
+    @torch.inference_mode()
     def _prepare(self, steps: Steps) -> tuple[RecordedSteps, FoldedWeights, NodeTape, bool]:
         """What a pass by hand takes; whether it is on the tape already."""
         weights = self._fold()
@@ -253,13 +256,12 @@ class PolicyLearner:
 
     def rewards(self, values: Sequence[float]) -> Tensor:
         """Rewards as float64 [batch], where the policy is."""
-        rewards = torch.tensor(values, dtype=torch.float64)
-        assert bool(rewards.isfinite().all()), "a strategy is told finite rewards only"
-        return rewards.to(self.policy.device)
+        assert all(map(math.isfinite, values)), "a strategy is told finite rewards only"
+        return torch.tensor(values, dtype=torch.float64, device=self.policy.device)
 
     def descend(self, loss: Tensor) -> None:
         """One step of the optimiser."""
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.forget()
         loss.backward()  # type: ignore[no-untyped-call]
         self._take_step()
 
@@ -272,7 +274,7 @@ class PolicyLearner:
             for weight, gradient in zip(self.policy.network_parameters, gradients, strict=True):
                 weight.grad = gradient if weight.requires_grad else None
         elif scored.log_probs.requires_grad:
-            self._optimizer.zero_grad(set_to_none=True)
+            self._optimizer.forget()
             figures, derivatives = (scored.log_probs, scored.entropies), (by_log_probs, by_entropies)
             torch.autograd.backward(figures, derivatives)
         else:  # sentences without a choice
@@ -286,9 +288,8 @@ class PolicyLearner:
     def state_dict(self) -> dict[str, Any]:
         """Flat: weights, moments of the optimiser, state of the generator."""
         state: dict[str, Any] = {f"policy.{name}": weight.clone() for name, weight in self.policy.state_dict().items()}
-        for index, weight in enumerate(self._weights):
-            for name, value in self._optimizer.state.get(weight, {}).items():
-                state[f"optimizer.{index}.{name}"] = value.clone()
+        for index, moments in sorted(self._optimizer.state.items()):
+            state.update({f"optimizer.{index}.{name}": value.clone() for name, value in moments.items()})
         state["generator"] = self._generator.get_state()
         return state
 
@@ -302,10 +303,13 @@ class PolicyLearner:
         self._optimizer.state.clear()
         for index, weight in enumerate(self._weights):
             prefix = f"optimizer.{index}."
-            moments = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-            self._optimizer.state[weight] = {
-                name: value.to(weight.device, copy=True) for name, value in moments.items()
+            moments = {
+                name.removeprefix(prefix): value.to(weight.device, copy=True)
+                for name, value in state.items()
+                if name.startswith(prefix)
             }
+            if moments:
+                self._optimizer.state[index] = moments
         self._generator.set_state(state["generator"])
 
 

@@ -25,7 +25,7 @@ GRAMMARS = Path(__file__).parent / "grammars"
 ROUNDS = {64: 40, 1024: 12, 8192: 4}
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def sample_bare(policy: RecurrentPolicy, batch_size: int, generator: torch.Generator) -> torch.Tensor:
     """The loop of `sample_rollout` with the same network and figures, but no automaton: any token at any step."""
     weights = policy.fold()

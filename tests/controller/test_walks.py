@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import dslc
+from dslc.controller.tape import RowTape
 from dslc.controller.walks import NumpyTableWalk, RuntimeWalk, TorchTableWalk, Walk
 from tests.controller.small_spaces import make_policy
 
@@ -30,16 +31,16 @@ def test_all_walks_agree(name: str, start: str, budget: int | None, device: str)
         kind(policy, folded, tokens.to(policy.device))
         for kind, policy, folded in zip(kinds, policies, weights, strict=True)
     ]
+    tapes = [RowTape(folded, space.max_tokens, len(sentences)) for folded in weights]
     lengths = torch.tensor([len(sentence) for sentence in sentences])
     for position in range(space.max_tokens):
         is_live = lengths > position  # what the network is given behind the end is of no account
         given = []
-        for walk, policy, folded in zip(walks, policies, weights, strict=True):
-            gates = torch.empty((len(sentences), folded.by_feature.shape[1]), device=policy.device)
-            logits = torch.empty((len(sentences), len(folded.bias)), device=policy.device)
-            walk.begin(position, gates, logits)
-            walk.advance(position)
-            given.append((gates.cpu()[is_live], logits.cpu()[is_live]))
+        for walk, tape in zip(walks, tapes, strict=True):
+            with torch.inference_mode():
+                walk.begin(position, tape)
+                walk.advance(position)
+                given.append(tuple(part.cpu()[is_live] for part in tape.open(position)))
         torch.testing.assert_close(given[1], given[0])
         torch.testing.assert_close(given[2], given[1])
     assert [walk.are_done() for walk in walks] == [True] * 3

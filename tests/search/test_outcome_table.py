@@ -15,7 +15,8 @@ def fail(message: str) -> Outcome:
 def test_a_reward_comes_back_and_failures_share_one_of_their_code() -> None:
     table = OutcomeTable()
     table[A], table[B], table[C] = Outcome(0.5, {"epochs": 3.0}), fail("first"), fail("second")
-    assert table[A] == Outcome(0.5)
+    assert table[A] == table.get(A) == Outcome(0.5)
+    assert table.get("f" * 64) is None
     assert table[C] is table[B]
     assert table[B].reward is None
     problem = table[B].diagnostic
