@@ -25,7 +25,7 @@ from dslc.search.outcome import Strategy
 from dslc.search.read_points import Points
 from dslc.search.strategies import make_strategy
 from tests.bench.test_bench_masks import BUDGETS, compile_text, grammar_text, sample_tokens
-from tests.bench.test_bench_sampling import GRAMMARS, sample_bare
+from tests.bench.test_bench_sampling import GRAMMARS, sample_bare, sampled_space
 from tests.controller.small_spaces import make_policy, make_space
 
 pytestmark = pytest.mark.gpu
@@ -102,8 +102,7 @@ def test_mask_and_advance(name: str, batch_size: int) -> None:
 @pytest.mark.parametrize("batch_size", [64, 256, 1024, 8192])
 def test_masked_sampling_against_the_bare_loop(name: str, batch_size: int) -> None:
     """On the GPU, and masked sampling on the CPU beside it: of a space that fits a table of states, and of a larger."""
-    file = GRAMMARS / f"{name}.lark"
-    space = dslc.compile(file) if file.exists() else dslc.compile(name, max_tokens=24)
+    space = sampled_space(name)
     policy, on_cpu = (make_policy(space, shake=0.3, device=device) for device in ("cuda", "cpu"))
     generator, cpu_generator = torch.Generator("cuda").manual_seed(0), torch.Generator().manual_seed(0)
     masked = seconds(lambda: sample_rollout(policy, batch_size, generator), 20)
