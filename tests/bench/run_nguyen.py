@@ -11,9 +11,10 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,14 +47,21 @@ FOLDER = Path(__file__).parent / "results"
 
 
 def run_target(
-    target: Target, seed: int, strategy: str, points: int, evaluations: int, *, is_aimed: bool = True
+    target: Target,
+    seed: int,
+    strategy: str,
+    points: int,
+    evaluations: int,
+    *,
+    is_aimed: bool = True,
+    settings: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """One search; what it came to."""
+    """One search; what it came to. `settings` are options of the strategy beside OPTIONS."""
     space = compile_space(target.num_variables)
     data, outputs = make_data(target, seed, points)
     task = FitArrays(space, Points(("x", "y")[: target.num_variables], np.ascontiguousarray(data.T), outputs, ""))
     began = time.process_time()
-    options = OPTIONS.get(strategy, {})
+    options = {**OPTIONS.get(strategy, {}), **settings}
     searcher = make_strategy(strategy, space, evaluations=evaluations, batch=BATCH, seed=seed, options=options)
     if is_aimed and hasattr(searcher, "aim_at"):
         searcher.aim_at(task)
@@ -176,13 +184,16 @@ def main() -> None:
     parser.add_argument("--strategy", default="niches")
     parser.add_argument("--evaluations", type=int, default=EVALUATIONS)
     parser.add_argument("--rewards-only", action="store_true", help="a strategy sees rewards, no values at the points")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=NUMBER", help="an option of the strategy")
     parser.add_argument("--only-print", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
     arm = arguments.strategy + ("_rewards_only" if arguments.rewards_only else "")
     limit = "" if arguments.evaluations == EVALUATIONS else f"_{arguments.evaluations}"
-    file = FOLDER / f"nguyen_{arm}_{arguments.points}_points{limit}.jsonl"
+    settings = {name: float(number) for name, _, number in (each.partition("=") for each in sorted(arguments.set))}
+    own = "".join(f"_{name}_{number:g}" for name, number in settings.items())
+    file = FOLDER / f"nguyen_{arm}_{arguments.points}_points{limit}{own}.jsonl"
     runs = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     known = {(run["row"], run["seed"]) for run in runs}
     rows = arguments.rows.split(",")
@@ -199,6 +210,7 @@ def main() -> None:
                     arguments.points,
                     arguments.evaluations,
                     is_aimed=not arguments.rewards_only,
+                    settings=settings,
                 )
                 runs.append(run)
                 with file.open("a") as opened:
@@ -206,7 +218,8 @@ def main() -> None:
                 print(json.dumps(run), flush=True)
     print(find_grammar(GRAMMAR).text)
     print(
-        f"max_tokens {MAX_TOKENS}, strategy {arguments.strategy}, batch {BATCH}, {arguments.points} points a target\n"
+        f"max_tokens {MAX_TOKENS}, strategy {' '.join((arguments.strategy, *sorted(arguments.set)))}, batch {BATCH}, "
+        f"{arguments.points} points a target\n"
     )
     print(write_table(runs, arguments.seeds, arguments.evaluations))
 
