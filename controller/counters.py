@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from dslc.automaton.registers import NEVER_TOKENS
 from dslc.automaton.tables import TokenAutomaton
+from dslc.controller.copy_table import copy_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +37,20 @@ class RegisterTensors:
         registers = automaton.registers
         if registers is None:
             return None
-
-        def move(array: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Tensor:
-            return torch.from_numpy(np.array(array)).to(device)
-
         return cls(
             num_stages=registers.num_stages,
             size=registers.size,
             start=registers.start,
-            slot=move(automaton.slot),
-            is_last=move(automaton.next) == 0,
-            gain=move(registers.gain).view(-1),
-            follow=move(registers.follow),
-            choice=move(registers.choice).view(-1, registers.size),
-            tail=move(registers.tail).to(torch.int64),
-            add=move(registers.add).to(torch.int64),
-            slot_choices=move(registers.slot_choices),
-            choice_of_cell=move(registers.choice_of_cell).view(-1, automaton.num_tokens + 1).to(torch.int64),
-            end=move(registers.end),
+            slot=copy_table(automaton.slot, device),
+            is_last=copy_table(automaton.next, device) == 0,
+            gain=copy_table(registers.gain, device).view(-1),
+            follow=copy_table(registers.follow, device),
+            choice=copy_table(registers.choice, device).view(-1, registers.size),
+            tail=copy_table(registers.tail, device, torch.int64),
+            add=copy_table(registers.add, device, torch.int64),
+            slot_choices=copy_table(registers.slot_choices, device),
+            choice_of_cell=copy_table(registers.choice_of_cell, device, torch.int64).view(-1, automaton.num_tokens + 1),
+            end=copy_table(registers.end, device),
         )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
 from dslc.automaton.batch import BatchRuntime
 from dslc.automaton.tables import TokenAutomaton
+from dslc.controller.copy_table import copy_table
 from dslc.controller.counters import RegisterTensors, TorchCounters
 
 LOWEST_LOGIT = -1e30
@@ -41,22 +41,18 @@ class AutomatonTensors:
     @classmethod
     def from_automaton(cls, automaton: TokenAutomaton, device: torch.device | str) -> AutomatonTensors:
         """A copy of the tables on `device`."""
-
-        def move(name: str) -> Tensor:
-            return torch.from_numpy(np.array(getattr(automaton, name))).to(device)
-
         return cls(
             torch.device(device),
             automaton.pad_id,
             automaton.start_position,
-            move("slot"),
-            move("slot_base"),
-            move("next"),
-            move("row_base"),
-            move("row_cap"),
-            move("mask"),
-            move("run"),
-            move("extra"),
+            copy_table(automaton.slot, device),
+            copy_table(automaton.slot_base, device),
+            copy_table(automaton.next, device),
+            copy_table(automaton.row_base, device),
+            copy_table(automaton.row_cap, device),
+            copy_table(automaton.mask, device),
+            copy_table(automaton.run, device),
+            copy_table(automaton.extra, device),
             RegisterTensors.from_automaton(automaton, device),
         )
 

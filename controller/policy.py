@@ -16,6 +16,7 @@ from torch.nn import functional
 from dslc.automaton.starting import StartingTable
 from dslc.automaton.tables import TokenAutomaton
 from dslc.automaton.unroll import unroll_automaton
+from dslc.controller.copy_table import copy_table
 from dslc.controller.heads import PolicyHeads
 from dslc.controller.masking import AutomatonTensors, Runtime, check_rows, make_runtime
 from dslc.controller.network import DistinctInputs, FoldedWeights, fold_weights
@@ -85,7 +86,7 @@ class RecurrentPolicy(nn.Module):
         else:
             automaton, logits = refine_rows(automaton, table)
         self.automaton = automaton
-        mask = torch.from_numpy(np.array(automaton.mask))
+        mask = copy_table(automaton.mask, "cpu")
         check_rows(mask)
         starts = torch.tensor(logits)
         self.start_logits: Tensor

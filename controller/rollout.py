@@ -137,10 +137,8 @@ def sum_log_probs(steps: Steps, log_probs: Float[Tensor, "time batch token"]) ->
     return _choose(log_probs, steps.tokens.t()).sum(0).tolist()
 
 
-def _choose(
-    log_probs: Float[Tensor, "time batch token"], tokens: Int32[Tensor, "time batch"]
-) -> Float[Tensor, "time batch"]:
-    return log_probs.gather(2, tokens.to(torch.int64)[:, :, None])[:, :, 0]
+def _choose(log_probs: Float[Tensor, "*steps token"], tokens: Int32[Tensor, "*steps"]) -> Float[Tensor, "*steps"]:
+    return log_probs.gather(-1, tokens.to(torch.int64)[..., None])[..., 0]
 
 
 def draw_tokens(probs: Float[Tensor, "batch token"], uniform: Float[Tensor, "batch 1"]) -> Int32[Tensor, "batch"]:
@@ -251,7 +249,7 @@ def score_rollout(policy: RecurrentPolicy, steps: Steps, reference: RecurrentPol
         return _score_by_hand(policy, steps)
     mask = policy.mask[steps.rows] if steps.allowed is None else steps.allowed
     log_probs = masked_log_softmax(policy(steps.inputs, steps.rows, steps.finished), mask)
-    chosen = log_probs.gather(2, steps.tokens.to(torch.int64)[:, :, None])[:, :, 0]
+    chosen = _choose(log_probs, steps.tokens)
     divergences = None
     if reference is not None:
         other = masked_log_softmax(reference(steps.inputs, steps.rows, steps.finished), mask)

@@ -14,6 +14,7 @@ from jaxtyping import Int, Int32, Int64
 from torch import Tensor
 
 from dslc.automaton.heads import NodeMarks
+from dslc.controller.copy_table import copy_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class MarkTensors:
     def from_marks(cls, marks: NodeMarks, device: torch.device | str) -> MarkTensors:
         """A copy of the tables on `device`."""
         arrays = (marks.slot_base, marks.next, marks.behind, marks.run, marks.lead, marks.start_finished)
-        return cls(*(torch.from_numpy(np.array(array)).to(device, torch.int64) for array in arrays))
+        return cls(*(copy_table(array, device, torch.int64) for array in arrays))
 
 
 class TorchNodeTracker:

@@ -42,9 +42,8 @@ def describe_space(
 
     Beside the keys of the format: `choices`, the tokens of each slot; `anchors`, which decisions ask about which nodes;
     `populations`, whether many programs are evaluated at once as arrays, or why not; `gpu`, the sentences of a batch
-    from which a GPU samples faster than a core of a CPU does; `decisions_per_terminal`, how many
-    tokens are sampled for one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none
-    renders one.
+    from which a GPU samples faster than a core of a CPU does; `decisions_per_terminal`, how many tokens are sampled for
+    one rendered terminal that is not forced, the mean of 64 uniform sentences, None where none renders one.
 
     Example:
         >>> import dslc
